@@ -1,0 +1,10 @@
+//! RFC 9293 as an executable, checked reference.
+//!
+//! Pure by construction: no I/O, no clock, no kernel numbers, no allocation on the oracle's path.
+//! Time and randomness are arguments.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod state;
+
+pub use state::State;

@@ -1,0 +1,2 @@
+//! Tasks of this repository: `cargo xtask setup|run|test|check`.
+fn main() {}
