@@ -1,2 +1,19 @@
+//! The ABI between the eBPF programs and the agent: one definition of each constant, for both sides.
+//!
+//! The programs fill [`Record`]s; the agent resolves [`FIELDS`] against the running kernel's BTF before it loads
+//! them, and hands the offsets over as the read-only global [`OFFSETS_GLOBAL`]. Nothing here depends on the host.
 #![no_std]
-//! ABI.
+#![forbid(unsafe_code)]
+
+mod fields;
+mod hooks;
+mod record;
+mod settings;
+pub mod uapi;
+
+pub use fields::{FIELDS, Field, MISSING, Source};
+pub use hooks::{COPIES, Hook, Outcome};
+pub use record::{Record, bits};
+pub use settings::{
+    COUNTS_MAP, OFFSETS_GLOBAL, RECORD_VERSION, RING_MAP, REQUEST_TIMER_GLOBAL, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+};

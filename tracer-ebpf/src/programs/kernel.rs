@@ -1,0 +1,60 @@
+//! Reading kernel structs at offsets that BTF gave.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use tracer_ebpf::{Field, MISSING};
+
+use super::maps::offset;
+
+/// A pointer into the kernel.
+pub type Kernel = *const c_void;
+
+/// Loads a field through a pointer that the verifier knows the type of; `None` where this kernel lacks the field.
+///
+/// The verifier checks the offset and the size against BTF, and a fault reads as zero.
+#[inline(always)]
+pub fn load<T: Copy>(base: Kernel, field: Field) -> Option<T> {
+    let offset = offset(field);
+    if offset == MISSING {
+        return None;
+    }
+    // SAFETY: `base` is a kernel pointer of the field's container, and the verifier refuses anything else.
+    Some(unsafe { core::ptr::read_volatile(base.cast::<u8>().add(offset as usize).cast::<T>()) })
+}
+
+/// As [`load`], with 0 for a field that this kernel lacks.
+#[inline(always)]
+pub fn load_or_zero<T: Copy + Default>(base: Kernel, field: Field) -> T {
+    load(base, field).unwrap_or_default()
+}
+
+/// Reads a field through an address that the verifier does not know the type of.
+#[inline(always)]
+pub fn probe<T: Copy + Default>(base: u64, field: Field) -> T {
+    let offset = offset(field);
+    if offset == MISSING {
+        return T::default();
+    }
+    // SAFETY: the helper copes with any address and fails on a bad one.
+    unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.unwrap_or_default()
+}
+
+/// Loads an IPv6 address word by word: BTF describes it as an array of words.
+#[inline(always)]
+pub fn load_v6(base: Kernel, field: Field, into: &mut [u8; 16]) {
+    let offset = offset(field);
+    if offset == MISSING {
+        return;
+    }
+    let words = into.as_mut_ptr().cast::<u32>();
+    let mut word = 0;
+    while word < 4 {
+        // SAFETY: the source as in `load`; the target is sixteen bytes.
+        unsafe {
+            let source = base.cast::<u8>().add(offset as usize + word * 4).cast::<u32>();
+            words.add(word).write_unaligned(core::ptr::read_volatile(source));
+        }
+        word += 1;
+    }
+}

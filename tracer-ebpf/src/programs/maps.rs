@@ -1,0 +1,66 @@
+//! Maps and the read-only globals that the agent sets before load.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{PerCpuArray, RingBuf},
+};
+use tracer_ebpf::{FIELDS, Field, Hook, MISSING, Outcome};
+
+use super::once::Recent;
+
+/// Records on their way to the agent; the agent sets the size at load.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+#[map]
+static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNTS, 0);
+
+/// Firings that a copy has handled lately, per hook.
+#[map]
+pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
+
+#[unsafe(no_mangle)]
+static OFFSETS: [u32; FIELDS.len()] = [MISSING; FIELDS.len()];
+#[unsafe(no_mangle)]
+static TIMEWAIT_TIMER: u64 = 0;
+#[unsafe(no_mangle)]
+static REQUEST_TIMER: u64 = 0;
+#[unsafe(no_mangle)]
+static WAKEUP_BYTES: u64 = 0;
+
+/// Offset of a field. The map behind it is frozen, so for the verifier this is a constant.
+#[inline(always)]
+pub fn offset(field: Field) -> u32 {
+    // SAFETY: in bounds, since a `Field` is an index into `FIELDS`; volatile because the loader rewrites the value.
+    unsafe { core::ptr::read_volatile((&raw const OFFSETS).cast::<u32>().add(field as usize)) }
+}
+
+macro_rules! global {
+    ($(#[doc = $doc:literal])* $name:ident, $global:ident) => {
+        $(#[doc = $doc])*
+        #[inline(always)]
+        pub fn $name() -> u64 {
+            // SAFETY: a valid static; volatile because the loader rewrites the value.
+            unsafe { core::ptr::read_volatile(&raw const $global) }
+        }
+    };
+}
+global!(/// Address of `tw_timer_handler`, or 0.
+    timewait_timer, TIMEWAIT_TIMER);
+global!(/// Address of `reqsk_timer_handler`, or 0.
+    request_timer, REQUEST_TIMER);
+global!(/// Waiting bytes from which on a record wakes the reader.
+    wakeup_bytes, WAKEUP_BYTES);
+
+/// Counts one firing.
+#[inline(always)]
+pub fn count(hook: Hook, copy: u8, outcome: Outcome) -> u64 {
+    match COUNTS.get_ptr_mut(hook.count_index(copy as usize, outcome)) {
+        // SAFETY: the pointer is this CPU's own slot of the map.
+        Some(slot) => unsafe {
+            *slot += 1;
+            *slot
+        },
+        None => 0,
+    }
+}

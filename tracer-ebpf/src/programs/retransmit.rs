@@ -1,0 +1,52 @@
+//! `tcp:tcp_retransmit_skb` and `tcp:tcp_retransmit_synack`.
+
+use aya_ebpf::programs::BtfTracePointContext;
+use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
+
+use super::{
+    copies,
+    emit::emit,
+    kernel::{Kernel, load_or_zero},
+    maps::count,
+    minisocket::{self, Minisocket},
+    once::{Firing, claim},
+    socket::{cookie, fill, stay, tcp_sock},
+};
+
+copies!("tp_btf/tcp_retransmit_skb", retransmit: retransmit_0 = 0, retransmit_1 = 1);
+copies!("tp_btf/tcp_retransmit_synack", retransmit_synack: retransmit_synack_0 = 0, retransmit_synack_1 = 1);
+
+/// `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb)`: only SYNs matter here.
+#[inline(always)]
+fn retransmit(context: &BtfTracePointContext, copy: u8) {
+    let sock: Kernel = context.arg(0);
+    let segment: Kernel = context.arg(1);
+    let tcp = tcp_sock(sock);
+    let cookie = cookie(sock);
+    let retransmits = if tcp.is_null() { 0 } else { load_or_zero::<u32>(tcp, Field::TotalRetrans) };
+    if !claim(Hook::Retransmit, copy, Firing { life: cookie, what: segment as u64 ^ u64::from(retransmits) }) {
+        return;
+    }
+    let state: u8 = if tcp.is_null() { 0 } else { load_or_zero(tcp, Field::State) };
+    if tcp.is_null() || state != tcp_state::SYN_SENT {
+        count(Hook::Retransmit, copy, Outcome::Filtered);
+        return;
+    }
+    emit(context, Hook::Retransmit, copy, |record| {
+        fill(record, tcp, cookie);
+        stay(record, state);
+    });
+}
+
+/// `tcp_retransmit_synack(const struct sock *sk, const struct request_sock *req)`.
+#[inline(always)]
+fn retransmit_synack(context: &BtfTracePointContext, copy: u8) {
+    let request: Kernel = context.arg(1);
+    let request = request as u64;
+    let sent = minisocket::retransmits(request);
+    if claim(Hook::RetransmitSynack, copy, Firing { life: request, what: u64::from(sent) }) {
+        emit(context, Hook::RetransmitSynack, copy, |record| {
+            minisocket::fill(record, request, Minisocket::Request);
+        });
+    }
+}

@@ -1,0 +1,63 @@
+//! `timer:timer_start`, `timer_cancel` and `timer_expire_entry`: the lives of timewait and request minisockets.
+//!
+//! Every timer of the kernel comes by here, so the first thing is one load and two compares.
+
+use aya_ebpf::programs::BtfTracePointContext;
+use tracer_ebpf::{Field, Hook};
+
+use super::{
+    copies,
+    emit::emit,
+    kernel::{Kernel, load_or_zero},
+    maps::{offset, request_timer, timewait_timer},
+    minisocket::{self, Minisocket},
+    once::{Firing, claim},
+};
+
+copies!("tp_btf/timer_start", start: timer_start_0 = 0, timer_start_1 = 1);
+copies!("tp_btf/timer_cancel", cancel: timer_cancel_0 = 0, timer_cancel_1 = 1);
+copies!("tp_btf/timer_expire_entry", expire: timer_expire_0 = 0, timer_expire_1 = 1);
+
+/// `timer_start(struct timer_list *timer, ...)`.
+#[inline(always)]
+fn start(context: &BtfTracePointContext, copy: u8) {
+    timer(context, Hook::TimerStart, copy);
+}
+
+/// `timer_cancel(struct timer_list *timer)`, from `detach_timer()`: the expiry comes through here first.
+#[inline(always)]
+fn cancel(context: &BtfTracePointContext, copy: u8) {
+    timer(context, Hook::TimerCancel, copy);
+}
+
+/// `timer_expire_entry(struct timer_list *timer, ...)`.
+#[inline(always)]
+fn expire(context: &BtfTracePointContext, copy: u8) {
+    timer(context, Hook::TimerExpire, copy);
+}
+
+#[inline(always)]
+fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
+    let timer: Kernel = context.arg(0);
+    let function: u64 = load_or_zero(timer, Field::TimerFunction);
+    let (kind, member) = if function == timewait_timer() {
+        (Minisocket::Timewait, Field::TimewaitTimer)
+    } else if function == request_timer() {
+        (Minisocket::Request, Field::RequestTimer)
+    } else {
+        return;
+    };
+    let expires: u64 = load_or_zero(timer, Field::TimerExpires);
+    let address = (timer as u64).wrapping_sub(u64::from(offset(member)));
+    // A re-arm repeats what was noted, but never with the same deadline.
+    let life = address ^ minisocket::cookie(address) << 20;
+    if !claim(hook, copy, Firing { life, what: expires }) {
+        return;
+    }
+    emit(context, hook, copy, |record| {
+        minisocket::fill(record, address, kind);
+        if matches!(kind, Minisocket::Timewait) {
+            record.detail = expires;
+        }
+    });
+}

@@ -1,0 +1,18 @@
+//! Names of the maps and read-only globals that the agent sets before it loads the programs.
+
+/// Changes whenever the layout or the meaning of a [`Record`](crate::Record) changes.
+pub const RECORD_VERSION: u32 = 1;
+
+/// `[u32; FIELDS.len()]`: byte offset of each kernel field, or [`MISSING`](crate::MISSING).
+pub const OFFSETS_GLOBAL: &str = "OFFSETS";
+/// `u64`: address of the kernel's `tw_timer_handler`, 0 where it is unknown.
+pub const TIMEWAIT_TIMER_GLOBAL: &str = "TIMEWAIT_TIMER";
+/// `u64`: address of the kernel's `reqsk_timer_handler`, 0 where it is unknown.
+pub const REQUEST_TIMER_GLOBAL: &str = "REQUEST_TIMER";
+/// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
+pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
+
+/// The ring buffer that carries [`Record`](crate::Record)s.
+pub const RING_MAP: &str = "RECORDS";
+/// Per-CPU array of `u64`, indexed by [`Hook::count_index`](crate::Hook::count_index).
+pub const COUNTS_MAP: &str = "COUNTS";
