@@ -132,8 +132,10 @@ pub mod bits {
     pub const FAST_OPEN: u8 = 1 << 3;
     /// `tcp_send_reset` without a segment to answer: `tcp_send_active_reset()`.
     pub const ACTIVE_RESET: u8 = 1 << 4;
-    /// The minisocket behind a timer hook is a request, not a timewait socket.
-    pub const REQUEST: u8 = 1 << 5;
+    /// A minisocket: the record has no fields of a full socket.
+    pub const MINISOCKET: u8 = 1 << 5;
+    /// That minisocket is a half-open request, not a timewait socket.
+    pub const REQUEST: u8 = 1 << 6;
 }
 
 /// What the fields take by themselves; a layout with padding would leak stale ring bytes.

@@ -33,6 +33,7 @@ pub fn cookie(minisocket: u64) -> u64 {
 #[inline(always)]
 pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
     record.socket = address;
+    record.bits = bits::MINISOCKET;
     record.cookie = cookie(address);
     record.netns = netns(address);
     record.protocol = uapi::IPPROTO_TCP;
@@ -56,7 +57,7 @@ pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
             // A request has no inet_sport: skc_num is the listener's port.
             record.local_port = probe(address, Field::LocalPort);
             stay(record, uapi::tcp_state::NEW_SYN_RECV);
-            record.bits = bits::REQUEST;
+            record.bits |= bits::REQUEST;
             record.rcv_nxt = probe(address, Field::RequestIsnReceived);
             record.una = probe(address, Field::RequestIsnSent);
             record.retransmits = u32::from(retransmits(address));

@@ -1,0 +1,9 @@
+//! The agent, one way of the data:
+//!
+//! ```text
+//! ring -> decode::decode -> Event -> tracker -> Step -> checker -> Finding -> sinks
+//! ```
+
+pub mod decode;
+pub mod event;
+pub mod kernel;
