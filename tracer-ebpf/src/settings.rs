@@ -11,6 +11,8 @@ pub const TIMEWAIT_TIMER_GLOBAL: &str = "TIMEWAIT_TIMER";
 pub const REQUEST_TIMER_GLOBAL: &str = "REQUEST_TIMER";
 /// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
+/// `u64`: copies of each handler that are attached.
+pub const COPIES_GLOBAL: &str = "ATTACHED_COPIES";
 
 /// The ring buffer that carries [`Record`](crate::Record)s.
 pub const RING_MAP: &str = "RECORDS";

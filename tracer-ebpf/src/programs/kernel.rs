@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::{EbpfContext, helpers::bpf_probe_read_kernel};
 use tracer_ebpf::{Field, MISSING};
 
 use super::maps::offset;
@@ -27,6 +27,13 @@ pub fn load<T: Copy>(base: Kernel, field: Field) -> Option<T> {
 #[inline(always)]
 pub fn load_or_zero<T: Copy + Default>(base: Kernel, field: Field) -> T {
     load(base, field).unwrap_or_default()
+}
+
+/// Argument `n` of the hook as a mere number: the verifier allows no arithmetic on a typed pointer.
+#[inline(always)]
+pub fn address(context: &impl EbpfContext, n: usize) -> u64 {
+    // SAFETY: the context of a BTF tracepoint is an array of its arguments, and the helper copes with any address.
+    unsafe { bpf_probe_read_kernel(context.as_ptr().cast::<u64>().add(n)) }.unwrap_or_default()
 }
 
 /// Reads a field through an address that the verifier does not know the type of.

@@ -27,6 +27,8 @@ static TIMEWAIT_TIMER: u64 = 0;
 static REQUEST_TIMER: u64 = 0;
 #[unsafe(no_mangle)]
 static WAKEUP_BYTES: u64 = 0;
+#[unsafe(no_mangle)]
+static ATTACHED_COPIES: u64 = 2;
 
 /// Offset of a field. The map behind it is frozen, so for the verifier this is a constant.
 #[inline(always)]
@@ -49,6 +51,8 @@ global!(/// Address of `tw_timer_handler`, or 0.
     timewait_timer, TIMEWAIT_TIMER);
 global!(/// Address of `reqsk_timer_handler`, or 0.
     request_timer, REQUEST_TIMER);
+global!(/// Copies of each handler that the agent attaches, at the most.
+    attached_copies, ATTACHED_COPIES);
 global!(/// Waiting bytes from which on a record wakes the reader.
     wakeup_bytes, WAKEUP_BYTES);
 

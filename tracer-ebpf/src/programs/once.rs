@@ -1,13 +1,14 @@
 //! Each firing is handled by one copy: the first that the kernel did not skip.
 //!
-//! A copy notes what it handled in a short per-CPU list; a later copy leaves that firing alone. The note names the
-//! life of the socket (its cookie) and a discriminator that moves between equal transitions of one life, so that an
-//! old note cannot swallow a new event. Should an interrupt push a note out between two copies, the event is
+//! A copy notes what it handled on a short per-CPU stack; a later copy finds the note and leaves that firing alone,
+//! and the last copy takes the note away. Interrupts nest, so the notes of what they interrupt stay below theirs.
+//! A note names the life of the socket (its cookie) and a discriminator that moves between equal transitions of one
+//! life, so that a left-over note cannot swallow a new event. Should a note get lost between two copies, the event is
 //! delivered twice with different copy numbers, and the tracker drops the second: nothing is ever lost here.
 
 use tracer_ebpf::Hook;
 
-use super::maps::RECENT;
+use super::maps::{RECENT, attached_copies};
 
 const NOTES: usize = 16;
 
@@ -18,6 +19,11 @@ pub struct Firing {
     pub life: u64,
     /// What happened to it.
     pub what: u64,
+}
+
+impl Firing {
+    /// No socket has this life.
+    const NONE: Self = Self { life: 0, what: 0 };
 }
 
 /// The latest firings that were handled on this CPU, for one hook.
@@ -32,11 +38,26 @@ pub fn claim(hook: Hook, copy: u8, firing: Firing) -> bool {
     let Some(recent) = RECENT.get_ptr_mut(hook as u32) else { return true };
     // SAFETY: this CPU's own slot. A program that interrupts this one may write in between: see the module's text.
     let recent = unsafe { &mut *recent };
-    if copy > 0 && recent.notes.iter().any(|note| *note == firing) {
-        return false;
+    let is_last_copy = u64::from(copy) + 1 == attached_copies();
+    if copy > 0 {
+        let top = recent.next.wrapping_sub(1);
+        if recent.notes[top as usize % NOTES] == firing {
+            if is_last_copy {
+                recent.notes[top as usize % NOTES] = Firing::NONE;
+                recent.next = top;
+            }
+            return false;
+        }
+        if let Some(note) = recent.notes.iter_mut().find(|note| **note == firing) {
+            if is_last_copy {
+                *note = Firing::NONE;
+            }
+            return false;
+        }
     }
-    let next = recent.next as usize % NOTES;
-    recent.notes[next] = firing;
-    recent.next = recent.next.wrapping_add(1);
+    if !is_last_copy {
+        recent.notes[recent.next as usize % NOTES] = firing;
+        recent.next = recent.next.wrapping_add(1);
+    }
     true
 }

@@ -6,28 +6,28 @@ use tracer_ebpf::{Field, Hook, bits};
 use super::{
     copies,
     emit::emit,
-    kernel::{Kernel, load_or_zero},
+    kernel::{self, Kernel, load_or_zero},
     once::{Firing, claim},
     socket::{cookie, fill, stay, tcp_sock},
 };
 
-copies!("tp_btf/tcp_receive_reset", receive_reset: receive_reset_0 = 0, receive_reset_1 = 1);
-copies!("tp_btf/tcp_send_reset", send_reset: send_reset_0 = 0, send_reset_1 = 1);
+copies!("tp_btf/tcp_receive_reset", receive_reset: receive_reset_0 = 0, receive_reset_1 = 1, receive_reset_2 = 2, receive_reset_3 = 3);
+copies!("tp_btf/tcp_send_reset", send_reset: send_reset_0 = 0, send_reset_1 = 1, send_reset_2 = 2, send_reset_3 = 3);
 // Before 6.12 the tracepoint has no reason: a program that reads the third argument does not load there.
-copies!("tp_btf/tcp_send_reset", send_reset_reason: send_reset_reason_0 = 0, send_reset_reason_1 = 1);
+copies!("tp_btf/tcp_send_reset", send_reset_reason: send_reset_reason_0 = 0, send_reset_reason_1 = 1, send_reset_reason_2 = 2, send_reset_reason_3 = 3);
 
 /// `tcp_receive_reset(struct sock *sk)`, from `tcp_reset()`.
 #[inline(always)]
 fn receive_reset(context: &BtfTracePointContext, copy: u8) {
     let sock: Kernel = context.arg(0);
-    reset(context, Hook::ReceiveReset, copy, sock, core::ptr::null(), 0);
+    reset(context, Hook::ReceiveReset, copy, sock, 0, 0);
 }
 
 /// `tcp_send_reset(const struct sock *sk, const struct sk_buff *skb)`, before 6.12.
 #[inline(always)]
 fn send_reset(context: &BtfTracePointContext, copy: u8) {
     let sock: Kernel = context.arg(0);
-    let segment: Kernel = context.arg(1);
+    let segment = kernel::address(context, 1);
     reset(context, Hook::SendReset, copy, sock, segment, 0);
 }
 
@@ -35,20 +35,20 @@ fn send_reset(context: &BtfTracePointContext, copy: u8) {
 #[inline(always)]
 fn send_reset_reason(context: &BtfTracePointContext, copy: u8) {
     let sock: Kernel = context.arg(0);
-    let segment: Kernel = context.arg(1);
+    let segment = kernel::address(context, 1);
     let reason: u32 = context.arg(2);
     reset(context, Hook::SendReset, copy, sock, segment, reason);
 }
 
 #[inline(always)]
-fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, segment: Kernel, reason: u32) {
+fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, segment: u64, reason: u32) {
     // Without a segment to answer it is tcp_send_active_reset().
-    let facts = if matches!(hook, Hook::SendReset) && segment.is_null() { bits::ACTIVE_RESET } else { 0 };
+    let facts = if matches!(hook, Hook::SendReset) && segment == 0 { bits::ACTIVE_RESET } else { 0 };
     // The kernel also resets segments that belong to no socket, or to a minisocket.
     let tcp = if sock.is_null() { sock } else { tcp_sock(sock) };
     if tcp.is_null() {
-        let what = segment as u64 ^ u64::from(reason) << 48;
-        if claim(hook, copy, Firing { life: sock as u64, what }) {
+        let what = segment ^ u64::from(reason) << 48;
+        if claim(hook, copy, Firing { life: 0, what }) {
             emit(context, hook, copy, |record| {
                 record.bits = facts;
                 record.reason = reason;
@@ -58,7 +58,7 @@ fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, seg
     }
     let cookie = cookie(sock);
     let state: u8 = load_or_zero(tcp, Field::State);
-    let what = segment as u64 ^ u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 ^ u64::from(state);
+    let what = segment ^ u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 ^ u64::from(state);
     if claim(hook, copy, Firing { life: cookie, what }) {
         emit(context, hook, copy, |record| {
             fill(record, tcp, cookie);

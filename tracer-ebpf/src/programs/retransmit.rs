@@ -6,25 +6,25 @@ use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 use super::{
     copies,
     emit::emit,
-    kernel::{Kernel, load_or_zero},
+    kernel::{self, Kernel, load_or_zero},
     maps::count,
     minisocket::{self, Minisocket},
     once::{Firing, claim},
     socket::{cookie, fill, stay, tcp_sock},
 };
 
-copies!("tp_btf/tcp_retransmit_skb", retransmit: retransmit_0 = 0, retransmit_1 = 1);
-copies!("tp_btf/tcp_retransmit_synack", retransmit_synack: retransmit_synack_0 = 0, retransmit_synack_1 = 1);
+copies!("tp_btf/tcp_retransmit_skb", retransmit: retransmit_0 = 0, retransmit_1 = 1, retransmit_2 = 2, retransmit_3 = 3);
+copies!("tp_btf/tcp_retransmit_synack", retransmit_synack: retransmit_synack_0 = 0, retransmit_synack_1 = 1, retransmit_synack_2 = 2, retransmit_synack_3 = 3);
 
 /// `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb)`: only SYNs matter here.
 #[inline(always)]
 fn retransmit(context: &BtfTracePointContext, copy: u8) {
     let sock: Kernel = context.arg(0);
-    let segment: Kernel = context.arg(1);
     let tcp = tcp_sock(sock);
     let cookie = cookie(sock);
     let retransmits = if tcp.is_null() { 0 } else { load_or_zero::<u32>(tcp, Field::TotalRetrans) };
-    if !claim(Hook::Retransmit, copy, Firing { life: cookie, what: segment as u64 ^ u64::from(retransmits) }) {
+    let what = kernel::address(context, 1) ^ u64::from(retransmits);
+    if !claim(Hook::Retransmit, copy, Firing { life: cookie, what }) {
         return;
     }
     let state: u8 = if tcp.is_null() { 0 } else { load_or_zero(tcp, Field::State) };
@@ -41,8 +41,7 @@ fn retransmit(context: &BtfTracePointContext, copy: u8) {
 /// `tcp_retransmit_synack(const struct sock *sk, const struct request_sock *req)`.
 #[inline(always)]
 fn retransmit_synack(context: &BtfTracePointContext, copy: u8) {
-    let request: Kernel = context.arg(1);
-    let request = request as u64;
+    let request = kernel::address(context, 1);
     let sent = minisocket::retransmits(request);
     if claim(Hook::RetransmitSynack, copy, Firing { life: request, what: u64::from(sent) }) {
         emit(context, Hook::RetransmitSynack, copy, |record| {

@@ -3,20 +3,20 @@
 //! Every timer of the kernel comes by here, so the first thing is one load and two compares.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::{Field, Hook};
+use tracer_ebpf::{Field, Hook, Outcome};
 
 use super::{
     copies,
     emit::emit,
-    kernel::{Kernel, load_or_zero},
-    maps::{offset, request_timer, timewait_timer},
+    kernel::{self, Kernel, load_or_zero},
+    maps::{count, offset, request_timer, timewait_timer},
     minisocket::{self, Minisocket},
     once::{Firing, claim},
 };
 
-copies!("tp_btf/timer_start", start: timer_start_0 = 0, timer_start_1 = 1);
-copies!("tp_btf/timer_cancel", cancel: timer_cancel_0 = 0, timer_cancel_1 = 1);
-copies!("tp_btf/timer_expire_entry", expire: timer_expire_0 = 0, timer_expire_1 = 1);
+copies!("tp_btf/timer_start", start: timer_start_0 = 0, timer_start_1 = 1, timer_start_2 = 2, timer_start_3 = 3);
+copies!("tp_btf/timer_cancel", cancel: timer_cancel_0 = 0, timer_cancel_1 = 1, timer_cancel_2 = 2, timer_cancel_3 = 3);
+copies!("tp_btf/timer_expire_entry", expire: timer_expire_0 = 0, timer_expire_1 = 1, timer_expire_2 = 2, timer_expire_3 = 3);
 
 /// `timer_start(struct timer_list *timer, ...)`.
 #[inline(always)]
@@ -40,15 +40,19 @@ fn expire(context: &BtfTracePointContext, copy: u8) {
 fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
     let timer: Kernel = context.arg(0);
     let function: u64 = load_or_zero(timer, Field::TimerFunction);
+    let expires: u64 = load_or_zero(timer, Field::TimerExpires);
     let (kind, member) = if function == timewait_timer() {
         (Minisocket::Timewait, Field::TimewaitTimer)
     } else if function == request_timer() {
         (Minisocket::Request, Field::RequestTimer)
     } else {
+        // Noted as well, so that the kernel's count of skipped runs can be told apart from lost events.
+        if claim(hook, copy, Firing { life: function, what: expires }) {
+            count(hook, copy, Outcome::Filtered);
+        }
         return;
     };
-    let expires: u64 = load_or_zero(timer, Field::TimerExpires);
-    let address = (timer as u64).wrapping_sub(u64::from(offset(member)));
+    let address = kernel::address(context, 0).wrapping_sub(u64::from(offset(member)));
     // A re-arm repeats what was noted, but never with the same deadline.
     let life = address ^ minisocket::cookie(address) << 20;
     if !claim(hook, copy, Firing { life, what: expires }) {

@@ -1,0 +1,112 @@
+//! What became of every firing, from the programs' own counts and the kernel's.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use aya::maps::{MapData, PerCpuArray};
+use tracer_ebpf::{COPIES, Hook, Outcome};
+
+use super::load::{Attached, Loaded};
+
+/// The fate of every firing of one hook since it was attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// Records that went into the ring.
+    pub delivered: u64,
+    /// Not ours.
+    pub filtered: u64,
+    /// Lost for want of room.
+    pub ring_full: u64,
+    /// Firings that no copy could handle: each was active on that CPU already.
+    pub missed: u64,
+    /// Firings that the first copy could not handle and another one did.
+    pub recovered: u64,
+}
+
+impl Fate {
+    /// How often the hook fired.
+    #[must_use]
+    pub const fn firings(&self) -> u64 {
+        self.delivered + self.filtered + self.ring_full + self.missed
+    }
+
+    /// Events that concern us and never arrived.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.ring_full + self.missed
+    }
+}
+
+/// What the kernel says about one program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramStats {
+    /// Firings skipped because the program was active on that CPU.
+    pub recursion_misses: u64,
+    /// Nanoseconds spent; 0 unless kernel.bpf_stats_enabled is on.
+    pub run_time_ns: u64,
+    /// Runs; 0 unless kernel.bpf_stats_enabled is on.
+    pub runs: u64,
+}
+
+/// Reads the fates of all hooks. Counts of a busy system move while they are read.
+#[must_use]
+pub fn fates(attached: &Attached) -> Vec<(Hook, Fate)> {
+    attached
+        .hooks
+        .iter()
+        .filter(|status| status.hook != Hook::Snapshot)
+        .map(|status| (status.hook, fate(attached, status.hook)))
+        .collect()
+}
+
+fn fate(attached: &Attached, hook: Hook) -> Fate {
+    let sum = |outcome| (0..COPIES).map(|copy| count(&attached.counts, hook, copy, outcome)).sum();
+    let (delivered, filtered, ring_full) =
+        (sum(Outcome::Delivered), sum(Outcome::Filtered), sum(Outcome::RingFull));
+    let by_first: u64 =
+        Outcome::ALL.into_iter().map(|outcome| count(&attached.counts, hook, 0, outcome)).sum();
+    let recovered = delivered + filtered + ring_full - by_first;
+    // Each firing is handled or skipped by the first copy; what it skipped, a later copy handled or nobody did.
+    let skipped = attached
+        .programs
+        .iter()
+        .find(|program| program.hook == hook && program.copy == 0)
+        .map_or(0, |first| stats(first).recursion_misses);
+    Fate { delivered, filtered, ring_full, missed: skipped.saturating_sub(recovered), recovered }
+}
+
+fn count(counts: &PerCpuArray<MapData, u64>, hook: Hook, copy: usize, outcome: Outcome) -> u64 {
+    counts.get(&hook.count_index(copy, outcome), 0).map_or(0, |values| values.iter().sum())
+}
+
+/// Statistics of one program, from `/proc/self/fdinfo`.
+#[must_use]
+pub fn stats(program: &Loaded) -> ProgramStats {
+    let path = format!("/proc/self/fdinfo/{}", program.fd.as_fd().as_raw_fd());
+    std::fs::read_to_string(path).map(|text| parse(&text)).unwrap_or_default()
+}
+
+fn parse(fdinfo: &str) -> ProgramStats {
+    let mut stats = ProgramStats::default();
+    for line in fdinfo.lines() {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        let Ok(value) = value.trim().parse() else { continue };
+        match key {
+            "recursion_misses" => stats.recursion_misses = value,
+            "run_time_ns" => stats.run_time_ns = value,
+            "run_cnt" => stats.runs = value,
+            _ => {}
+        }
+    }
+    stats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ProgramStats, parse};
+
+    #[test]
+    fn fdinfo_of_a_program() {
+        let text = "pos:\t0\nprog_type:\t26\nprog_tag:\t0af8c2\nrun_time_ns:\t1200\nrun_cnt:\t7\nrecursion_misses:\t3\n";
+        assert_eq!(parse(text), ProgramStats { recursion_misses: 3, run_time_ns: 1200, runs: 7 });
+    }
+}

@@ -1,0 +1,297 @@
+//! Loads the programs with what the running kernel says of itself, and attaches every hook that it has.
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    maps::{MapData, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, Iter, ProgramError},
+};
+use tracer_ebpf::{
+    COPIES, COPIES_GLOBAL, COUNTS_MAP, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+};
+
+use super::{
+    btf::{BtfError, Types},
+    kallsyms,
+};
+use crate::decode;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
+
+/// What the user may choose about the kernel side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Size of the ring, bytes: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Copies of each handler, 1 to [`COPIES`].
+    pub copies: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ring_bytes: 16 << 20, copies: 2 }
+    }
+}
+
+/// Why nothing can be traced.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel's types.
+    #[error(transparent)]
+    Types(#[from] BtfError),
+    /// aya could not use the kernel's BTF.
+    #[error("the kernel's BTF cannot be used: {0}")]
+    Btf(#[from] aya::BtfError),
+    /// Not allowed.
+    #[error(
+        "the kernel refuses to load BPF programs for this user ({0}); run the agent as root, or give it CAP_BPF, \
+         CAP_PERFMON and CAP_NET_ADMIN"
+    )]
+    Permission(#[source] Box<EbpfError>),
+    /// The kernel refused the object.
+    #[error("the BPF object cannot be loaded: {}", chain(.0))]
+    Load(#[source] Box<EbpfError>),
+    /// The hook without which there is no tracing.
+    #[error("cannot attach to the tracepoint {}: {}", .hook.name(), chain(.source))]
+    Attach {
+        /// Which.
+        hook: Hook,
+        /// What the kernel said.
+        source: Box<ProgramError>,
+    },
+    /// The object does not hold what the agent expects: a build from two versions.
+    #[error("the embedded BPF object has no {0}: the build is broken, build again from a clean tree")]
+    Incomplete(&'static str),
+    /// A map could not be opened.
+    #[error("the BPF map {name} cannot be used: {source}")]
+    Map {
+        /// Which.
+        name: &'static str,
+        /// What aya said.
+        source: aya::maps::MapError,
+    },
+}
+
+/// An error with all its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// How a hook is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// BTF-typed tracepoint.
+    TpBtf,
+    /// BPF iterator.
+    Iter,
+}
+
+impl Kind {
+    /// The metrics' label value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TpBtf => "tp_btf",
+            Self::Iter => "iter",
+        }
+    }
+}
+
+/// What became of one hook.
+#[derive(Clone, Debug)]
+pub struct HookStatus {
+    /// Which.
+    pub hook: Hook,
+    /// How it attaches.
+    pub kind: Kind,
+    /// Copies attached; 0: the hook is missing.
+    pub copies: usize,
+    /// Why it is missing, or why fewer copies than asked for.
+    pub problem: Option<String>,
+}
+
+/// A program in the kernel, for its own statistics.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Name, as in `bpftool prog`.
+    pub name: String,
+    /// The hook it serves.
+    pub hook: Hook,
+    /// Which copy.
+    pub copy: usize,
+    /// Its descriptor, for `/proc/self/fdinfo`.
+    pub fd: aya::programs::ProgramFd,
+}
+
+/// The kernel side, attached. Dropping it detaches everything.
+pub struct Attached {
+    /// Keeps programs and links alive.
+    pub ebpf: Ebpf,
+    /// Every hook, attached or not.
+    pub hooks: Vec<HookStatus>,
+    /// Every program that is attached to a tracepoint.
+    pub programs: Vec<Loaded>,
+    /// What the decoder has to know.
+    pub kernel: decode::Kernel,
+    /// Per-CPU counts of the programs.
+    pub counts: PerCpuArray<MapData, u64>,
+    /// Offsets that were resolved, in the order of [`tracer_ebpf::FIELDS`].
+    pub offsets: Vec<u32>,
+}
+
+impl Attached {
+    /// True when the hook delivers.
+    #[must_use]
+    pub fn has(&self, hook: Hook) -> bool {
+        self.hooks.iter().any(|status| status.hook == hook && status.copies > 0)
+    }
+
+    /// Attaches everything that this kernel has.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] when state transitions cannot be traced; anything less is a problem in [`Attached::hooks`].
+    pub fn new(types: &Types, options: Options) -> Result<(Self, RingBuf<MapData>), LoadError> {
+        let offsets = types.offsets()?;
+        let [timewait, request] =
+            kallsyms::addresses(["tw_timer_handler", "reqsk_timer_handler"]).unwrap_or_default();
+        let btf = Btf::from_sys_fs()?;
+        // u64::MAX is no function: it keeps a timer without a function out.
+        let (timewait_timer, request_timer) = (timewait.unwrap_or(u64::MAX), request.unwrap_or(u64::MAX));
+        let wakeup = u64::from(options.ring_bytes / 16).min(1 << 20);
+        let wanted = options.copies.clamp(1, COPIES);
+        let copies = wanted as u64;
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .verifier_log_level(VerifierLogLevel::STATS)
+            .override_global(OFFSETS_GLOBAL, offsets.as_slice(), true)
+            .override_global(TIMEWAIT_TIMER_GLOBAL, &timewait_timer, true)
+            .override_global(REQUEST_TIMER_GLOBAL, &request_timer, true)
+            .override_global(COPIES_GLOBAL, &copies, true)
+            .override_global(WAKEUP_GLOBAL, &wakeup, true)
+            .map_max_entries(RING_MAP, options.ring_bytes)
+            .load(OBJECT)
+            .map_err(refused)?;
+
+        let mut hooks = Vec::new();
+        let mut programs = Vec::new();
+        for plan in plans(types, timewait.is_some(), request.is_some()) {
+            let possible = if plan.problem.is_none() { wanted } else { 0 };
+            let mut status = HookStatus { hook: plan.hook, kind: Kind::TpBtf, copies: 0, problem: plan.problem };
+            for copy in 0..possible {
+                let name = format!("{}_{copy}", plan.program);
+                match attach(&mut ebpf, &btf, &name, plan.hook) {
+                    Ok(fd) => {
+                        status.copies += 1;
+                        programs.push(Loaded { name, hook: plan.hook, copy, fd });
+                    }
+                    Err(source) if plan.hook == Hook::State && copy == 0 => {
+                        return Err(LoadError::Attach { hook: plan.hook, source: Box::new(source) });
+                    }
+                    Err(source) => {
+                        status.problem = Some(chain(&source));
+                        break;
+                    }
+                }
+            }
+            hooks.push(status);
+        }
+        hooks.push(load_snapshot(&mut ebpf, &btf));
+
+        let ring = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
+            .map_err(|source| LoadError::Map { name: RING_MAP, source })?;
+        let counts = PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
+            .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
+        let kernel = decode::Kernel { reset_reasons: types.enum_values("sk_rst_reason", "SK_RST_REASON_") };
+        Ok((Self { ebpf, hooks, programs, kernel, counts, offsets }, ring))
+    }
+}
+
+impl std::fmt::Debug for Attached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attached").field("hooks", &self.hooks).finish_non_exhaustive()
+    }
+}
+
+fn refused(error: EbpfError) -> LoadError {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return LoadError::Permission(Box::new(error));
+        }
+        cause = inner.source();
+    }
+    LoadError::Load(Box::new(error))
+}
+
+/// What to attach for one hook.
+struct Plan {
+    hook: Hook,
+    program: &'static str,
+    /// Why this kernel cannot serve the hook.
+    problem: Option<String>,
+}
+
+/// The programs that fit this kernel, decided by its BTF and symbols, never by its version.
+fn plans(types: &Types, timewait: bool, request: bool) -> Vec<Plan> {
+    // Since 6.12 the tracepoint says why.
+    let send_reset = match types.tracepoint_arguments(Hook::SendReset.name()) {
+        Some(arguments) if arguments >= 3 => "send_reset_reason",
+        _ => "send_reset",
+    };
+    let mut plans = Vec::new();
+    for (hook, program) in [
+        (Hook::State, "state"),
+        (Hook::Destroy, "destroy"),
+        (Hook::ReceiveReset, "receive_reset"),
+        (Hook::SendReset, send_reset),
+        (Hook::Retransmit, "retransmit"),
+        (Hook::RetransmitSynack, "retransmit_synack"),
+        (Hook::TimerStart, "timer_start"),
+        (Hook::TimerCancel, "timer_cancel"),
+        (Hook::TimerExpire, "timer_expire"),
+    ] {
+        let is_timer = matches!(hook, Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire);
+        let problem = if types.tracepoint_arguments(hook.name()).is_none() {
+            Some(format!("this kernel has no tracepoint {}", hook.name()))
+        } else if is_timer && !timewait && !request {
+            Some("/proc/kallsyms hides tw_timer_handler and reqsk_timer_handler (CAP_SYSLOG, kernel.kptr_restrict)".into())
+        } else {
+            None
+        };
+        plans.push(Plan { hook, program, problem });
+    }
+    plans
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, hook: Hook) -> Result<aya::programs::ProgramFd, ProgramError> {
+    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
+    let program: &mut BtfTracePoint = program.try_into()?;
+    program.load(hook.name(), btf)?;
+    program.attach()?;
+    program.fd()?.try_clone().map_err(ProgramError::IOError)
+}
+
+fn load_snapshot(ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {
+    let loaded = ebpf.program_mut("snapshot").ok_or(ProgramError::NotLoaded).and_then(|program| {
+        let program: &mut Iter = program.try_into()?;
+        program.load(Hook::Snapshot.name(), btf)
+    });
+    HookStatus {
+        hook: Hook::Snapshot,
+        kind: Kind::Iter,
+        copies: usize::from(loaded.is_ok()),
+        problem: loaded.err().map(|error| chain(&error)),
+    }
+}

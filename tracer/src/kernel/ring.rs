@@ -1,0 +1,64 @@
+//! The ring buffer, drained in bounded batches.
+
+use std::time::Duration;
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// Records that one call of [`Ring::drain`] hands over at most, so that nothing else starves.
+pub const BATCH: usize = 8192;
+
+/// How long a record may wait below the wake-up threshold.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The consumer's end.
+#[derive(Debug)]
+pub struct Ring {
+    ring: AsyncFd<RingBufFd>,
+}
+
+/// aya's ring without a Debug of its own.
+struct RingBufFd(RingBuf<MapData>);
+
+impl std::fmt::Debug for RingBufFd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RingBuf")
+    }
+}
+
+impl std::os::fd::AsRawFd for RingBufFd {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Ring {
+    /// Registers the ring with the runtime.
+    ///
+    /// # Errors
+    ///
+    /// What epoll gives.
+    pub fn new(ring: RingBuf<MapData>) -> std::io::Result<Self> {
+        Ok(Self { ring: AsyncFd::with_interest(RingBufFd(ring), Interest::READABLE)? })
+    }
+
+    /// Waits until the kernel side asks for attention, or the poll interval is over.
+    pub async fn ready(&mut self) {
+        if let Ok(Ok(mut guard)) = tokio::time::timeout(POLL, self.ring.readable()).await {
+            guard.clear_ready();
+        }
+    }
+
+    /// Hands up to [`BATCH`] records to `each`; returns how many there were.
+    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        let ring = &mut self.ring.get_mut().0;
+        let mut records = 0;
+        while records < BATCH
+            && let Some(record) = ring.next()
+        {
+            each(&record);
+            records += 1;
+        }
+        records
+    }
+}
