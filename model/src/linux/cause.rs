@@ -383,6 +383,7 @@ fn held_by_task(from: LinuxState, evidence: &Evidence) -> Result<CloseCause, Inc
     match from {
         // Shutting down the sending side would have left these states; only close() shuts both down before.
         Established | CloseWait if evidence.send_shutdown => Err(Inconclusive::Unclassified),
+        _ if evidence.owner.is_none() => Err(Inconclusive::MissingHook),
         _ => Ok(CloseCause::Disconnect),
     }
 }

@@ -37,7 +37,11 @@ pub fn judge(transition: Transition, evidence: &Evidence, history: &History) -> 
         return Judgement { cause, ..Judgement::of(Verdict::Inconclusive(gap)) };
     }
     let Some(pair) = pair(transition) else {
-        return Judgement::of(Verdict::Violation(impossible(transition)));
+        let rule = impossible(transition);
+        // An MPTCP connection sets its subflows' states without looking at what they are.
+        let repeated = evidence.is_mptcp && rule == ViolationId::RepeatedState;
+        let unknown = Verdict::Inconclusive(Inconclusive::Unclassified);
+        return Judgement::of(if repeated { unknown } else { Verdict::Violation(rule) });
     };
     if let Some(rule) = fields::broken(transition, evidence, history) {
         return Judgement::of(Verdict::Violation(rule));
