@@ -164,9 +164,10 @@ fn back_to_listen(from: LinuxState, cause: CloseCause, history: &History) -> boo
     cause == CloseCause::ChildDiscarded || (passive && cause == CloseCause::ResetReceived)
 }
 
-/// The code for a connection that ends by reset, abort or timeout.
+/// The code for a socket that ends by reset, abort or timeout.
 const fn end_code(from: LinuxState) -> Code {
     match from {
+        Listen => Code::R16,
         SynSent => Code::R6,
         SynRecv => Code::R9,
         _ => Code::R2,

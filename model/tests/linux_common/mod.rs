@@ -268,6 +268,11 @@ impl Story {
         self
     }
 
+    /// The verdict that one more transition would get.
+    pub fn verdict(self, from: LinuxState, to: LinuxState, evidence: Evidence) -> Verdict {
+        judge(Transition::new(from, to), &evidence, &self.history).verdict
+    }
+
     /// The last transition's cause.
     #[track_caller]
     pub fn because(self, cause: CloseCause) -> Self {
