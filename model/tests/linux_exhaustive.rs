@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use linux_common::typical;
 use model::linux::{
-    CloseCause, Deviation, DeviationId, Evidence, History, Judgement, LinuxState, Origin, Owner, ResetReason,
-    Seen, SocketError, Standing, TimeWaitKind, Transition, ViolationId, judge, pair,
+    CloseCause, Deviation, DeviationId, Evidence, History, Judgement, LINUX_TIME_WAIT, LinuxState, Origin,
+    Owner, ResetReason, Seen, SocketError, Standing, TimeWaitEnd, TimeWaitKind, Transition, ViolationId,
+    judge, judge_time_wait_end, pair,
 };
 use model::{Inconclusive, State, Verdict, edge};
 
@@ -264,4 +265,31 @@ fn every_deviation_of_a_transition_every_cause_and_every_rule_of_a_pair_is_reach
         ViolationId::RequestAnnounced,
     ];
     assert!(pairs.iter().all(|id| violations.contains(id)), "{violations:?}");
+}
+
+#[test]
+fn every_deviation_of_a_minisocket_is_reached() {
+    let ends = [
+        TimeWaitEnd::Expired,
+        TimeWaitEnd::ReusedByConnect,
+        TimeWaitEnd::ReusedBySyn,
+        TimeWaitEnd::Reset,
+        TimeWaitEnd::LateData,
+        TimeWaitEnd::Destroyed,
+        TimeWaitEnd::Purged,
+        TimeWaitEnd::Unknown,
+    ];
+    let mut reached = BTreeSet::new();
+    for (end, kind) in
+        ends.into_iter().flat_map(|end| [(end, TimeWaitKind::TimeWait), (end, TimeWaitKind::FinWait2)])
+    {
+        let judgement = judge_time_wait_end(kind, end, LINUX_TIME_WAIT);
+        reached.extend(judgement.noted);
+        if let Verdict::Deviation(id) = judgement.verdict {
+            assert_eq!(id.deviation().standing, Standing::Departs);
+            reached.insert(id);
+        }
+    }
+    let expected = Deviation::ALL.iter().filter(|deviation| deviation.seen == Seen::TimeWait);
+    assert!(expected.map(|deviation| deviation.id).all(|id| reached.contains(&id)), "{reached:?}");
 }

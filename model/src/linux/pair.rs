@@ -97,8 +97,23 @@ pub struct Pair {
 /// What `from > to` may stand for, or `None` when a TCP socket never announces this pair.
 #[must_use]
 pub fn pair(transition: Transition) -> Option<&'static Pair> {
-    PAIRS.iter().find(|pair| pair.transition == transition)
+    PAIRS.get(usize::from(INDEX[transition.from as usize][transition.to as usize]))
 }
+
+/// Where each transition stands in [`PAIRS`]; beyond its end for those that do not.
+const INDEX: [[u8; LinuxState::ALL.len()]; LinuxState::ALL.len()] = {
+    let mut index = [[u8::MAX; LinuxState::ALL.len()]; LinuxState::ALL.len()];
+    let mut at = 0;
+    while at < PAIRS.len() {
+        let Transition { from, to } = PAIRS[at].transition;
+        #[expect(clippy::cast_possible_truncation, reason = "the table has 27 entries")]
+        {
+            index[from as usize][to as usize] = at as u8;
+        }
+        at += 1;
+    }
+    index
+};
 
 impl Code {
     /// The table of all codes, in the order of their declaration.
@@ -290,6 +305,15 @@ mod tests {
         assert_eq!(distinct.len(), 27);
         assert!(pair(Transition::new(SynRecv, CloseWait)).is_some());
         assert!(pair(Transition::new(CloseWait, SynRecv)).is_none());
+    }
+
+    #[test]
+    fn every_pair_of_the_table_is_found_and_no_other() {
+        let all = crate::linux::LinuxState::ALL;
+        for transition in all.into_iter().flat_map(|from| all.map(|to| Transition::new(from, to))) {
+            let listed = PAIRS.iter().find(|pair| pair.transition == transition);
+            assert_eq!(pair(transition), listed, "{transition}");
+        }
     }
 
     #[test]
