@@ -4,6 +4,9 @@
 //! ring -> decode::decode -> Event -> tracker -> Step -> checker -> Finding -> sinks
 //! ```
 
+pub mod checker;
 pub mod decode;
 pub mod event;
 pub mod kernel;
+pub mod step;
+pub mod tracker;
