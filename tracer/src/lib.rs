@@ -7,3 +7,6 @@
 pub mod decode;
 pub mod event;
 pub mod kernel;
+pub mod sink;
+pub mod step;
+pub mod web;
