@@ -5,6 +5,8 @@ mod landing;
 mod negotiate;
 mod path;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

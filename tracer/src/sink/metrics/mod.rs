@@ -9,6 +9,8 @@ mod family;
 mod handshakes;
 mod health;
 mod identity;
+#[cfg(test)]
+mod tests;
 mod time_wait;
 mod transitions;
 
