@@ -31,7 +31,7 @@ use crate::{
 pub use identity::{REVISION, VERSION, kernel as running_kernel};
 pub use transitions::Books;
 
-/// A counter of the kernel that ours is compared with: the values of `tcptracer_kernel_counter_difference{counter}`.
+/// A counter of the kernel that ours is compared with: the values of `tcptracer_kernel_difference{counter}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KernelCounter {
     /// `Tcp: ActiveOpens` of `/proc/net/snmp`.
@@ -95,7 +95,7 @@ impl Metrics {
             // No series until somebody compares: a 0 would claim that the books balance.
             differences: family::gauges(
                 &registry,
-                "kernel_counter_difference",
+                "kernel_difference",
                 "Our count minus the kernel's since the agent began, by the kernel's counter.",
                 &["counter"],
             )?,

@@ -405,7 +405,7 @@ fn the_agents_own_health() {
     );
     assert_eq!(
         moved(&metrics, |metrics| metrics.kernel_difference(KernelCounter::Timewait, -2)),
-        [(r#"kernel_counter_difference{counter="tw"}"#.to_owned(), -2.0)]
+        [(r#"kernel_difference{counter="tw"}"#.to_owned(), -2.0)]
     );
 }
 
