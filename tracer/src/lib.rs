@@ -10,3 +10,5 @@ pub mod event;
 pub mod kernel;
 pub mod step;
 pub mod tracker;
+pub mod sink;
+pub mod web;
