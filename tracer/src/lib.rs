@@ -6,4 +6,10 @@
 
 pub mod decode;
 pub mod event;
+pub mod filter;
+#[cfg(test)]
+mod fixture;
 pub mod kernel;
+pub mod sink;
+pub mod step;
+pub mod tracker;

@@ -1,0 +1,3 @@
+//! Where findings go.
+
+pub mod stream;
