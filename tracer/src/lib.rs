@@ -7,6 +7,9 @@
 pub mod checker;
 pub mod decode;
 pub mod event;
+pub mod filter;
+#[cfg(test)]
+mod fixture;
 pub mod kernel;
 pub mod step;
 pub mod tracker;

@@ -2,6 +2,7 @@
 
 pub mod metrics;
 pub mod openmetrics;
+pub mod stream;
 pub mod violations;
 
 pub use metrics::Metrics;
