@@ -1,6 +1,6 @@
 //! Segments for CLOSED and LISTEN: RFC 9293, sections 3.10.7.1 and 3.10.7.2.
 
-use super::{Reply, Step};
+use super::Step;
 use crate::effect::{Effect, Signal};
 use crate::event::{Origin, Remote};
 use crate::profile::SynExtras;
@@ -136,9 +136,8 @@ impl Step<'_> {
         self.take_window(ack);
         self.enter(State::Established);
         self.signal(Signal::Established);
-        self.after_ack(ack, ack, State::Established);
-        if self.tcb.rcv.nxt != ack.seq {
-            self.acknowledge(Reply::Now);
-        }
+        let mut inside = *ack;
+        self.trim_right(&mut inside);
+        self.after_ack(ack, &inside, State::Established);
     }
 }
