@@ -6,7 +6,8 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use tracer_ebpf::{
-    COPIES, COPIES_GLOBAL, COUNTS_MAP, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    COPIES, COPIES_GLOBAL, COUNTS_MAP, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP,
+    TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };
 
 use super::{
@@ -186,7 +187,8 @@ impl Attached {
         let mut programs = Vec::new();
         for plan in plans(types, timewait.is_some(), request.is_some()) {
             let possible = if plan.problem.is_none() { wanted } else { 0 };
-            let mut status = HookStatus { hook: plan.hook, kind: Kind::TpBtf, copies: 0, problem: plan.problem };
+            let mut status =
+                HookStatus { hook: plan.hook, kind: Kind::TpBtf, copies: 0, problem: plan.problem };
             for copy in 0..possible {
                 let name = format!("{}_{copy}", plan.program);
                 match attach(&mut ebpf, &btf, &name, plan.hook) {
@@ -209,8 +211,9 @@ impl Attached {
 
         let ring = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
             .map_err(|source| LoadError::Map { name: RING_MAP, source })?;
-        let counts = PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
-            .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
+        let counts =
+            PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
+                .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
         let kernel = decode::Kernel { reset_reasons: types.enum_values("sk_rst_reason", "SK_RST_REASON_") };
         Ok((Self { ebpf, hooks, programs, kernel, counts, offsets }, ring))
     }
@@ -275,7 +278,12 @@ fn plans(types: &Types, timewait: bool, request: bool) -> Vec<Plan> {
     plans
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, hook: Hook) -> Result<aya::programs::ProgramFd, ProgramError> {
+fn attach(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    name: &str,
+    hook: Hook,
+) -> Result<aya::programs::ProgramFd, ProgramError> {
     let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let program: &mut BtfTracePoint = program.try_into()?;
     program.load(hook.name(), btf)?;

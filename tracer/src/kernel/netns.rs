@@ -28,7 +28,9 @@ pub struct Namespace {
 pub fn all() -> BTreeMap<u64, Namespace> {
     let mut found = BTreeMap::new();
     let processes = entries("/proc")
-        .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+        })
         .map(|path| path.join("ns/net"));
     for path in processes.chain(entries("/run/netns")) {
         // Most processes share a namespace: look at the inode before opening anything.
@@ -66,7 +68,10 @@ impl Namespace {
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         std::thread::scope(|scope| {
             let inside = scope.spawn(|| {
-                move_into_link_name_space(std::os::fd::AsFd::as_fd(&self.handle), Some(LinkNameSpaceType::Network))?;
+                move_into_link_name_space(
+                    std::os::fd::AsFd::as_fd(&self.handle),
+                    Some(LinkNameSpaceType::Network),
+                )?;
                 Ok(work())
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
