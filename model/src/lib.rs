@@ -8,3 +8,9 @@
 mod state;
 
 pub use state::State;
+
+mod edge;
+pub mod linux;
+mod verdict;
+pub use edge::{EDGES, Edge, EdgeRule, edge};
+pub use verdict::{Inconclusive, Verdict};

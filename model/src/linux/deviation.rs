@@ -1,0 +1,523 @@
+//! Where Linux departs from RFC 9293, on purpose and for good: what it does, where, why, and what an operator can do.
+
+use core::fmt;
+
+/// Names an entry of [`Deviation::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each entry of the table says what its id means")]
+pub enum DeviationId {
+    FinWait1FinUnsent,
+    LastAckFinUnsent,
+    SynReceivedCloseWithData,
+    SoftIcmpAbortsConnect,
+    SynSentWithoutSyn,
+    OrphanLimit,
+    OrphanRetries,
+    FinWait2Timeout,
+    Linger2Abort,
+    TimeWaitOverflow,
+    AbortRepeatsClose,
+    UnreadDataReset,
+    ResetSenderSkipsTimeWait,
+    TcpRepair,
+    TimeWait60s,
+    TimeWaitReuse,
+    TimeWaitAssassination,
+    TimeWaitPurged,
+    TimeWaitIgnoresReset,
+    AcceptQueueDrop,
+    AbortOnOverflow,
+    DeferAccept,
+    SynReceivedInRequest,
+    SynTimeoutTooShort,
+    ResetBeyondExact,
+    SynSentResetUnchecked,
+    SynAckPayloadIgnored,
+    SynFinDropped,
+    CrossedSynAckChallenged,
+    ListenSendMissing,
+    FastIsnClock,
+}
+
+/// A departure of Linux from RFC 9293.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// The entry's identity.
+    pub id: DeviationId,
+    /// Its name for reports and metrics, kebab-case, for example `fin-wait-2-timeout`.
+    pub name: &'static str,
+    /// Whether the RFC forbids it or leaves room for it.
+    pub standing: Standing,
+    /// What shows it.
+    pub seen: Seen,
+    /// Sections of RFC 9293 (or another RFC, named), separated by `; `.
+    pub clause: &'static str,
+    /// The requirement's id in RFC 9293, where there is one.
+    pub requirement: Option<&'static str>,
+    /// The kernel function that does it.
+    pub function: &'static str,
+    /// What happens and why Linux does so.
+    pub why: &'static str,
+    /// What an operator can do about it.
+    pub operator: &'static str,
+}
+
+/// What the RFC says of a deviation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// The RFC asks for something else: the verdict is a deviation.
+    Departs,
+    /// The RFC leaves room for it: the verdict stays conforming and the deviation is only noted.
+    Permitted,
+}
+
+/// What has to be watched to see a deviation happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// A socket's transition and its fields.
+    Transition,
+    /// The life of a timewait minisocket.
+    TimeWait,
+    /// The life of a half-open request, or the time a handshake took.
+    Handshake,
+    /// Only the segments themselves, or the system call's result.
+    Wire,
+}
+
+impl Deviation {
+    /// The entry with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|deviation| deviation.name == name)
+    }
+
+    /// Every known deviation, in the order of [`DeviationId`].
+    pub const ALL: [Self; 31] = [
+        Self {
+            id: DeviationId::FinWait1FinUnsent,
+            name: "fin-wait-1-fin-unsent",
+            standing: Standing::Permitted,
+            seen: Seen::Transition,
+            clause: "3.10.4; Figure 5",
+            requirement: None,
+            function: "tcp_close_state",
+            why: "The socket enters FIN-WAIT-1 when the FIN is queued. With unsent data ahead of it the FIN leaves \
+                  later, or never when the peer's window stays shut. Figure 5 pairs the step with sending the FIN, \
+                  while the text of CLOSE enters the state in any case.",
+            operator: "Nothing to tune. A peer that reads slowly keeps such sockets alive; TCP_USER_TIMEOUT and \
+                       tcp_orphan_retries bound them.",
+        },
+        Self {
+            id: DeviationId::LastAckFinUnsent,
+            name: "last-ack-fin-unsent",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.4",
+            requirement: None,
+            function: "tcp_close_state",
+            why: "In CLOSE-WAIT the RFC waits until all data is segmentized, sends the FIN, and only then enters \
+                  LAST-ACK. Linux enters LAST-ACK when the FIN is queued, so that close() needs no further state.",
+            operator: "Nothing to tune. TCP_USER_TIMEOUT and tcp_orphan_retries bound how long the rest may take.",
+        },
+        Self {
+            id: DeviationId::SynReceivedCloseWithData,
+            name: "syn-received-close-with-data",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.4",
+            requirement: None,
+            function: "tcp_close_state",
+            why: "A CLOSE in SYN-RECEIVED with data sent or waiting is to be held until ESTABLISHED. A Fast Open \
+                  child that answered before the handshake's last ACK goes to FIN-WAIT-1 at once.",
+            operator: "Switch off the server side of Fast Open (bit 2 of tcp_fastopen) where it matters.",
+        },
+        Self {
+            id: DeviationId::SoftIcmpAbortsConnect,
+            name: "soft-icmp-aborts-connect",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.9.2.2; RFC 5461 section 4",
+            requirement: Some("MUST-56"),
+            function: "tcp_v4_err, tcp_v6_err",
+            why: "An ICMP error that is only a hint (network or host unreachable, also a failed neighbour lookup) \
+                  ends a connection that is still being opened, so that an application can try its next address \
+                  without waiting for the timeout. Synchronized connections keep such an error to themselves.",
+            operator: "No sysctl. Keep routers and firewalls from sending unreachables for short outages, or retry \
+                       in the application.",
+        },
+        Self {
+            id: DeviationId::SynSentWithoutSyn,
+            name: "syn-sent-without-syn",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.1; RFC 7413",
+            requirement: None,
+            function: "tcp_v4_connect, tcp_v6_connect",
+            why: "With TCP_FASTOPEN_CONNECT connect() enters SYN-SENT and the SYN leaves with the first write. A \
+                  close before that write ends the attempt without a single segment.",
+            operator: "It is the application's choice (TCP_FASTOPEN_CONNECT); bit 1 of tcp_fastopen forbids it.",
+        },
+        Self {
+            id: DeviationId::OrphanLimit,
+            name: "orphan-limit",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.4; 3.10.8",
+            requirement: None,
+            function: "tcp_check_oom, tcp_out_of_resources",
+            why: "A connection that its user has closed is dropped before its FIN is acknowledged: there are more \
+                  orphans than tcp_max_orphans, TCP has used up tcp_mem, or the network namespace is gone. The \
+                  kernel's own comment calls it a violation made to survive attacks.",
+            operator: "Raise tcp_max_orphans or tcp_mem; look for peers that never acknowledge FINs. On container \
+                       hosts it is normal while a namespace is torn down.",
+        },
+        Self {
+            id: DeviationId::OrphanRetries,
+            name: "orphan-retries",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.8.3; 3.10.8",
+            requirement: Some("MUST-20"),
+            function: "tcp_write_timeout, tcp_orphan_retries",
+            why: "Once its user has gone, a connection gives up after tcp_orphan_retries retransmissions instead of \
+                  the limit that the user had chosen.",
+            operator: "tcp_orphan_retries (0 stands for 8, about 100 s at the shortest timeout).",
+        },
+        Self {
+            id: DeviationId::FinWait2Timeout,
+            name: "fin-wait-2-timeout",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.7.4; 3.6",
+            requirement: None,
+            function: "tcp_keepalive_timer, inet_twsk_kill",
+            why: "The RFC waits in FIN-WAIT-2 for the peer's FIN without end. Linux waits tcp_fin_timeout once \
+                  nobody holds the socket, in the socket itself or in a minisocket, and drops it then. A later FIN \
+                  is answered by a reset.",
+            operator: "tcp_fin_timeout (60 s), or TCP_LINGER2 per socket. Many of these point to peers that do not \
+                       close their side.",
+        },
+        Self {
+            id: DeviationId::Linger2Abort,
+            name: "linger2-abort",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.7.4; 3.6",
+            requirement: None,
+            function: "__tcp_close, tcp_rcv_state_process",
+            why: "The application set TCP_LINGER2 below zero: no FIN-WAIT-2 after close(), a reset instead.",
+            operator: "It is the application's choice (TCP_LINGER2).",
+        },
+        Self {
+            id: DeviationId::TimeWaitOverflow,
+            name: "time-wait-overflow",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.6.1; 3.10.7.4",
+            requirement: Some("MUST-13"),
+            function: "tcp_time_wait",
+            why: "The namespace has as many minisockets as tcp_max_tw_buckets allows, or no memory for one more, so \
+                  the connection goes to CLOSED at once. Old segments may then meet a new connection.",
+            operator: "Raise tcp_max_tw_buckets (a minisocket costs about 250 octets), or use fewer short \
+                       connections. TCPTimeWaitOverflow in /proc/net/netstat counts the same.",
+        },
+        Self {
+            id: DeviationId::AbortRepeatsClose,
+            name: "abort-repeats-close",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.5",
+            requirement: None,
+            function: "tcp_abort",
+            why: "Destroying a listener from outside (ss -K) closes it and then runs the common end of every abort, \
+                  which announces CLOSE again. An ABORT in CLOSED should return an error.",
+            operator: "Harmless.",
+        },
+        Self {
+            id: DeviationId::UnreadDataReset,
+            name: "unread-data-reset",
+            standing: Standing::Permitted,
+            seen: Seen::Transition,
+            clause: "3.6.1; RFC 2525 section 2.17",
+            requirement: Some("SHLD-3"),
+            function: "__tcp_close",
+            why: "The user closed with received data unread, so the peer gets a reset instead of a FIN and learns \
+                  that data was lost. The RFC asks for exactly this from hosts whose close() ends both directions.",
+            operator: "The application should read until the end before it closes, or shutdown(SHUT_WR) first.",
+        },
+        Self {
+            id: DeviationId::ResetSenderSkipsTimeWait,
+            name: "reset-sender-skips-time-wait",
+            standing: Standing::Permitted,
+            seen: Seen::Transition,
+            clause: "Figure 5 note 3; 3.10.5",
+            requirement: None,
+            function: "tcp_disconnect, tcp_abort",
+            why: "A note to Figure 5 sends whoever issues a reset to TIME-WAIT, the text of ABORT to CLOSED. Linux \
+                  follows the text.",
+            operator: "Nothing to tune. SO_LINGER 0 as a way around TIME-WAIT gives up its protection.",
+        },
+        Self {
+            id: DeviationId::TcpRepair,
+            name: "tcp-repair",
+            standing: Standing::Departs,
+            seen: Seen::Transition,
+            clause: "3.10.1; 3.10.5",
+            requirement: None,
+            function: "tcp_connect, __tcp_close",
+            why: "TCP_REPAIR moves a connection between processes or hosts: it becomes ESTABLISHED or CLOSED without \
+                  a segment.",
+            operator: "Only privileged tools do this (checkpoint and restore, live migration).",
+        },
+        Self {
+            id: DeviationId::TimeWait60s,
+            name: "time-wait-60s",
+            standing: Standing::Departs,
+            seen: Seen::TimeWait,
+            clause: "3.4.2; 3.6.1",
+            requirement: Some("MUST-13"),
+            function: "tcp_time_wait",
+            why: "TIME-WAIT lasts 60 s, a constant of the kernel (TCP_TIMEWAIT_LEN). With the RFC's MSL of two \
+                  minutes it would last 240 s. Segments live far shorter today and ports are scarce.",
+            operator: "Not tunable; timestamps (tcp_timestamps, on by default) guard against old segments.",
+        },
+        Self {
+            id: DeviationId::TimeWaitReuse,
+            name: "time-wait-reuse",
+            standing: Standing::Departs,
+            seen: Seen::TimeWait,
+            clause: "3.6.1; RFC 6191",
+            requirement: Some("MUST-13"),
+            function: "tcp_twsk_unique",
+            why: "connect() takes over the addresses and ports of a connection in TIME-WAIT when timestamps can \
+                  tell the two apart.",
+            operator: "tcp_tw_reuse (2: loopback only, 1: everywhere, 0: never by itself), tcp_tw_reuse_delay from \
+                       6.14 on.",
+        },
+        Self {
+            id: DeviationId::TimeWaitAssassination,
+            name: "time-wait-assassination",
+            standing: Standing::Permitted,
+            seen: Seen::TimeWait,
+            clause: "3.10.7.4 second; RFC 1337",
+            requirement: None,
+            function: "tcp_timewait_state_process",
+            why: "A reset ends TIME-WAIT early, as the RFC says; RFC 1337 shows how an old segment can cause it.",
+            operator: "tcp_rfc1337=1 ignores resets in TIME-WAIT.",
+        },
+        Self {
+            id: DeviationId::TimeWaitPurged,
+            name: "time-wait-purged",
+            standing: Standing::Departs,
+            seen: Seen::TimeWait,
+            clause: "3.6.1",
+            requirement: Some("MUST-13"),
+            function: "inet_twsk_purge",
+            why: "The network namespace is gone and takes its minisockets along.",
+            operator: "Normal when a container ends.",
+        },
+        Self {
+            id: DeviationId::TimeWaitIgnoresReset,
+            name: "time-wait-ignores-reset",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 second; RFC 1337",
+            requirement: None,
+            function: "tcp_timewait_state_process",
+            why: "With tcp_rfc1337=1 a reset does not end TIME-WAIT, which is what RFC 1337 proposes.",
+            operator: "tcp_rfc1337 (off by default).",
+        },
+        Self {
+            id: DeviationId::AcceptQueueDrop,
+            name: "accept-queue-drop",
+            standing: Standing::Departs,
+            seen: Seen::Handshake,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock",
+            why: "The ACK that ends a handshake is dropped while the accept queue is full, and the SYN,ACK goes out \
+                  again, in the hope that the application catches up.",
+            operator: "A longer listen() backlog, net.core.somaxconn, or a faster accept loop. ListenOverflows in \
+                       /proc/net/netstat counts it.",
+        },
+        Self {
+            id: DeviationId::AbortOnOverflow,
+            name: "abort-on-overflow",
+            standing: Standing::Departs,
+            seen: Seen::Handshake,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "With tcp_abort_on_overflow=1 a full accept queue answers the handshake's last ACK by a reset.",
+            operator: "tcp_abort_on_overflow (off by default), and the accept queue as above.",
+        },
+        Self {
+            id: DeviationId::DeferAccept,
+            name: "defer-accept",
+            standing: Standing::Departs,
+            seen: Seen::Handshake,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "With TCP_DEFER_ACCEPT the ACK that ends the handshake is ignored until data comes, so the server \
+                  stays in SYN-RECEIVED and the application wakes up only for work.",
+            operator: "It is the application's choice (TCP_DEFER_ACCEPT); its time is no handshake time.",
+        },
+        Self {
+            id: DeviationId::SynReceivedInRequest,
+            name: "syn-received-in-request",
+            standing: Standing::Permitted,
+            seen: Seen::Handshake,
+            clause: "3.10.7.2; Figure 5 note 1; RFC 4987",
+            requirement: Some("MUST-11"),
+            function: "tcp_conn_request",
+            why: "SYN-RECEIVED of a passive open lives in a small request; the listener never leaves LISTEN, so the \
+                  way back to it is to drop the request.",
+            operator: "tcp_max_syn_backlog and tcp_syncookies bound what a flood of SYNs can cost.",
+        },
+        Self {
+            id: DeviationId::SynTimeoutTooShort,
+            name: "syn-timeout-too-short",
+            standing: Standing::Departs,
+            seen: Seen::Handshake,
+            clause: "3.8.3",
+            requirement: Some("MUST-23"),
+            function: "tcp_write_timeout",
+            why: "An active open gives up after 127 s (131 s from 6.5 on) by default; the RFC asks for at least \
+                  three minutes.",
+            operator: "tcp_syn_retries=7 gives 255 s (TCP_SYNCNT per socket).",
+        },
+        Self {
+            id: DeviationId::ResetBeyondExact,
+            name: "reset-beyond-exact",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 second; RFC 5961 section 3.2",
+            requirement: None,
+            function: "tcp_validate_incoming",
+            why: "A reset counts when its number is exactly RCV.NXT; Linux also takes RCV.NXT-1 after the peer's \
+                  FIN, and the right edge of the last selective acknowledgment, so that such connections do not \
+                  hang.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::SynSentResetUnchecked,
+            name: "syn-sent-reset-unchecked",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.3; RFC 5961 section 3.2",
+            requirement: None,
+            function: "tcp_rcv_synsent_state_process",
+            why: "In SYN-SENT a reset counts when it acknowledges our SYN; its own sequence number is not looked at.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::SynAckPayloadIgnored,
+            name: "syn-ack-payload-ignored",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.3",
+            requirement: None,
+            function: "tcp_rcv_synsent_state_process",
+            why: "Data or a FIN in the SYN,ACK is not processed unless Fast Open is in use; the peer sends it again.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::SynFinDropped,
+            name: "syn-fin-dropped",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.2",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "A listener drops a SYN that carries a FIN: no honest peer sends one, scanners do.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::CrossedSynAckChallenged,
+            name: "crossed-syn-ack-challenged",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.5 Figure 7",
+            requirement: Some("MUST-10"),
+            function: "tcp_validate_incoming",
+            why: "When SYNs cross, kernels before 6.12 (and some stable ones after) answer the peer's SYN,ACK by a \
+                  challenge and wait for a plain ACK. The handshake takes one exchange more.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::ListenSendMissing,
+            name: "listen-send-missing",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.1; 3.10.2; Figure 5",
+            requirement: None,
+            function: "inet_stream_connect, tcp_sendmsg",
+            why: "The sockets interface has no way to turn a listener into an active open: connect() on it says \
+                  EISCONN.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::FastIsnClock,
+            name: "fast-isn-clock",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.4.1; RFC 6528",
+            requirement: Some("SHLD-1"),
+            function: "secure_tcp_seq",
+            why: "The clock behind initial sequence numbers ticks every 64 ns instead of every 4 us; the keyed hash \
+                  is as the RFC asks.",
+            operator: "Nothing to do.",
+        },
+    ];
+}
+
+impl DeviationId {
+    /// The table entry.
+    #[must_use]
+    pub const fn deviation(self) -> &'static Deviation {
+        &Deviation::ALL[self as usize]
+    }
+
+    /// The entry's name, kebab-case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.deviation().name
+    }
+
+    /// The clause departed from.
+    #[must_use]
+    pub const fn clause(self) -> &'static str {
+        self.deviation().clause
+    }
+}
+
+impl fmt::Display for DeviationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Deviation;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_ids_and_names_lead_back() {
+        for (index, deviation) in Deviation::ALL.iter().enumerate() {
+            assert_eq!(deviation.id as usize, index);
+            assert_eq!(deviation.id.deviation(), deviation);
+            assert_eq!(Deviation::by_name(deviation.name), Some(deviation));
+        }
+        assert_eq!(Deviation::by_name("no-such-deviation"), None);
+    }
+
+    #[test]
+    fn every_entry_explains_itself_in_sentences() {
+        for Deviation { name, clause, function, why, operator, .. } in &Deviation::ALL {
+            assert!(!clause.is_empty() && !function.is_empty(), "{name}");
+            assert!(why.ends_with('.') && why.len() > 50, "{name}");
+            assert!(operator.ends_with('.'), "{name}");
+        }
+    }
+}
