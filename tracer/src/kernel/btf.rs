@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use btf_rs::{Btf, BtfType, Struct, Type};
+use btf_rs::{Btf, Struct, Type};
 use tracer_ebpf::{FIELDS, MISSING, Source};
 
 /// Where the kernel exports its own BTF.
