@@ -69,6 +69,12 @@ fn s06_fin_wait_2_timeout_in_the_socket_itself() {
         .step(FW1, FW2, by_user(orphaned(fin_wait_2())), ok(Code::R10))
         .reset_sent(ResetReason::Unknown)
         .step(FW2, CL, orphaned(fin_wait_2()), departs(DeviationId::FinWait2Timeout));
+    // An error left behind is none of its business: in FIN-WAIT-2 nothing is retransmitted.
+    let stale = Evidence { soft_error: SocketError::Unreachable, ..orphaned(fin_wait_2()) };
+    Story::closed_first("stale error")
+        .step(FW1, FW2, by_user(orphaned(fin_wait_2())), ok(Code::R10))
+        .reset_sent(ResetReason::TcpState)
+        .step(FW2, CL, with_error(SocketError::Unreachable, stale), departs(DeviationId::FinWait2Timeout));
     Story::accepted("the peer, closing later")
         .step(EST, CW, close_wait(), ok(Code::R3))
         .step(CW, LA, closing(close_wait()), ok(Code::R14))
@@ -103,6 +109,10 @@ fn s08_linger2_below_zero_when_the_fin_is_acknowledged() {
         forbids(orphaned(fin_wait_2())),
         departs(DeviationId::Linger2Abort),
     );
+    Story::closed_first("judged when the reset that follows is known")
+        .step(FW1, FW2, forbids(orphaned(fin_wait_2())), ok(Code::R10))
+        .reset_sent(ResetReason::AbortOnData)
+        .step(FW2, CL, forbids(orphaned(fin_wait_2())), departs(DeviationId::Linger2Abort));
 }
 
 #[test]
@@ -214,6 +224,14 @@ fn s20_disconnect_and_connect_again() {
 }
 
 #[test]
+fn a_disconnect_is_no_close_whatever_the_socket_was_set_to() {
+    let lingers = Evidence { linger: true, linger_zero: true, ..by_user(established()) };
+    for evidence in [lingers, with_unread(by_user(established()))] {
+        Story::connected("client").step(EST, CL, evidence, ok(Code::R2)).because(CloseCause::Disconnect);
+    }
+}
+
+#[test]
 fn s21_a_listener_stops_and_starts() {
     Story::new("listener")
         .step(CL, LI, fresh(), ok(Code::R13))
@@ -256,6 +274,9 @@ fn a_reset_whose_hook_did_not_fire_is_told_by_its_error() {
         .because(CloseCause::ResetReceived);
     Story::closed_first("orphan")
         .step(FW1, CL, orphaned(with_error(SocketError::Reset, fin_wait_1())), ok(Code::R2))
+        .because(CloseCause::ResetReceived);
+    Story::closed_second("CW has an error of its own")
+        .step(CW, CL, with_error(SocketError::BrokenPipe, close_wait()), ok(Code::R2))
         .because(CloseCause::ResetReceived);
     Story::connected("in the hands of a task")
         .step(EST, CL, by_user(with_error(SocketError::Reset, established())), ok(Code::R2))
