@@ -5,6 +5,22 @@
 //! A test that cannot run says `skipped: ...`; with `TCP_TRACER_LIVE=required` (or `CI=true`) it fails instead.
 
 #[cfg(test)]
+mod adopt;
+#[cfg(test)]
+mod churn;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod handshakes;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod nginx;
+#[cfg(test)]
+mod prometheus;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod time_wait;
