@@ -92,10 +92,11 @@ fn sockets_of_every_namespace_are_counted_by_state() {
 
 #[test]
 fn the_first_verdict_on_an_adopted_socket_is_inconclusive_and_the_next_ones_are_not() {
-    const COUNT: i64 = 10;
+    const COUNT: u16 = 10;
     let Some(_turn) = turn(&[]) else { return };
     let namespaces = [Namespace::new(), Namespace::new()];
-    let held = namespaces.each_ref().map(|namespace| Held::open(namespace, Family::Ipv4, COUNT as usize / 2));
+    let held =
+        namespaces.each_ref().map(|namespace| Held::open(namespace, Family::Ipv4, usize::from(COUNT / 2)));
     let mut agent = Agent::start();
 
     let start = Moment::quiet(&mut agent);
@@ -117,7 +118,8 @@ fn the_first_verdict_on_an_adopted_socket_is_inconclusive_and_the_next_ones_are_
 
     assert_eq!(change.verdicts("violation"), 0);
     // Both ends of each connection, and the listeners' only transition.
-    let first = 2 * COUNT + 2;
+    let count = i64::from(COUNT);
+    let first = 2 * count + 2;
     assert_eq!(
         change.verdicts("inconclusive"),
         first,
@@ -126,5 +128,5 @@ fn the_first_verdict_on_an_adopted_socket_is_inconclusive_and_the_next_ones_are_
     );
     assert_eq!(change.ours("tcptracer_conformance_inconclusive_total", &[("cause", "adopted")]), first);
     // FIN_WAIT1 > FIN_WAIT2 > CLOSE at the client, CLOSE_WAIT > LAST_ACK > CLOSE at the server.
-    assert_eq!(change.verdicts("conforming") + change.verdicts("deviation"), 4 * COUNT);
+    assert_eq!(change.verdicts("conforming") + change.verdicts("deviation"), 4 * count);
 }

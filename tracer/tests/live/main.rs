@@ -24,3 +24,5 @@ mod restart;
 mod support;
 #[cfg(test)]
 mod time_wait;
+#[cfg(test)]
+mod watch;

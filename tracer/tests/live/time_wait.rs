@@ -60,7 +60,7 @@ fn an_orphan_in_fin_wait2_is_no_time_wait_until_the_peer_closes() {
     let namespace = Namespace::new();
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
-    let mut held = Held::open(&namespace, Family::Ipv4, COUNT as usize);
+    let mut held = Held::open(&namespace, Family::Ipv4, usize::try_from(COUNT).unwrap());
     held.clients.clear();
     let orphaned = Moment::quiet(&mut agent);
     let change = orphaned.since(&start);
@@ -86,7 +86,7 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
     short.sysctl("net/ipv4/tcp_fin_timeout", "2");
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
-    let mut held = Held::open(&short, Family::Ipv6, COUNT as usize);
+    let mut held = Held::open(&short, Family::Ipv6, usize::try_from(COUNT).unwrap());
     held.clients.clear();
     Load { connections: 30, lanes: 1, family: Family::Ipv4, ending: Ending::Server, exchanges: 0 }
         .run(&doomed);

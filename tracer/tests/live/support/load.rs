@@ -25,14 +25,6 @@ impl Family {
             Self::Ipv6 => (Ipv6Addr::LOCALHOST, 0).into(),
         }
     }
-
-    /// The metrics' label value.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ipv4 => "ipv4",
-            Self::Ipv6 => "ipv6",
-        }
-    }
 }
 
 /// Who ends a connection, and how.
