@@ -28,7 +28,7 @@ fn a_thousand_connections_of_curl_to_nginx_are_complete_conforming_and_counted_t
     assert_eq!(change.transitions("close", "syn_sent"), change.kernel("Tcp.ActiveOpens"));
     assert_eq!(change.transitions("listen", "syn_recv"), change.kernel("Tcp.PassiveOpens"));
     for counter in ["active_opens", "passive_opens", "curr_estab"] {
-        let difference = end.metrics.count("tcptracer_kernel_counter_difference", &[("counter", counter)]);
+        let difference = end.metrics.count("tcptracer_kernel_difference", &[("counter", counter)]);
         assert_eq!(difference, 0, "the agent's own comparison: {counter}");
     }
 
