@@ -4,6 +4,14 @@
 //! ring -> decode::decode -> Event -> tracker -> Step -> checker -> Finding -> sinks
 //! ```
 
+pub mod checker;
 pub mod decode;
 pub mod event;
+pub mod filter;
+#[cfg(test)]
+mod fixture;
 pub mod kernel;
+pub mod step;
+pub mod tracker;
+pub mod sink;
+pub mod web;

@@ -31,9 +31,7 @@ pub enum BtfError {
         reason: btf_rs::Error,
     },
     /// A field without which nothing can be traced.
-    #[error(
-        "this kernel's type information has no {container}.{path}, which every record needs; please report it with the output of `uname -a`"
-    )]
+    #[error("this kernel's type information has no {container}.{path}, which every record needs; please report it with the output of `uname -a`")]
     Field {
         /// The struct.
         container: &'static str,
@@ -64,8 +62,7 @@ impl Types {
     /// As [`Types::of_running_kernel`].
     pub fn from_file(path: &Path) -> Result<Self, BtfError> {
         let bytes = std::fs::read(path).map_err(|source| BtfError::Read { path: path.to_owned(), source })?;
-        let btf =
-            Btf::from_bytes(&bytes).map_err(|reason| BtfError::Parse { path: path.to_owned(), reason })?;
+        let btf = Btf::from_bytes(&bytes).map_err(|reason| BtfError::Parse { path: path.to_owned(), reason })?;
         Ok(Self { btf })
     }
 
@@ -79,9 +76,7 @@ impl Types {
             .iter()
             .map(|(_, source)| match self.offset(source) {
                 Some(offset) => Ok(offset),
-                None if source.required => {
-                    Err(BtfError::Field { container: source.container, path: source.path })
-                }
+                None if source.required => Err(BtfError::Field { container: source.container, path: source.path }),
                 None => Ok(MISSING),
             })
             .collect()
@@ -98,6 +93,8 @@ impl Types {
             bits += offset;
             if names.peek().is_some() {
                 container = self.as_structure(member)?;
+            } else if field.plain && self.as_structure(member).is_some() {
+                return None;
             }
         }
         (bits % 8 == 0).then_some(bits / 8)
@@ -161,8 +158,7 @@ impl Types {
                 return Some((member.bit_offset(), self.btf.resolve_chained_type(member).ok()?));
             }
             if found.is_empty()
-                && let Some(inner) =
-                    self.btf.resolve_chained_type(member).ok().and_then(|inner| self.as_structure(inner))
+                && let Some(inner) = self.btf.resolve_chained_type(member).ok().and_then(|inner| self.as_structure(inner))
                 && let Some((offset, member_type)) = self.member(&inner, name)
             {
                 return Some((member.bit_offset() + offset, member_type));
