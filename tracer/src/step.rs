@@ -1,8 +1,8 @@
 //! What one event means for the connection it belongs to: the tracker's answer, the checker's question, and, once
 //! judged, the sinks' input.
 
-use model::linux::{Evidence, History, Judgement, LinuxState, Transition};
 use model::Inconclusive;
+use model::linux::{Evidence, History, Judgement, LinuxState, Transition};
 
 use crate::{
     event::{Event, Family},
