@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Site, router};
+use super::{Site, router, tls::Tls};
 
 /// Connections at a time; more wait in the kernel's accept queue.
 const CONNECTIONS: u32 = 64;
@@ -32,12 +32,20 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Serves the site on all listeners until `shutdown` is ready, then lets the answers under way finish, for a few
 /// seconds at most.
 pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
-    let router = router(site);
+    let router = router(Arc::clone(&site));
     let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
     let (stop, stopped) = watch::channel(());
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| tokio::spawn(accept(listener, router.clone(), Arc::clone(&places), stopped.clone())))
+        .map(|listener| {
+            tokio::spawn(accept(
+                listener,
+                Arc::clone(&site),
+                router.clone(),
+                Arc::clone(&places),
+                stopped.clone(),
+            ))
+        })
         .collect();
     drop(stopped);
     shutdown.await;
@@ -53,6 +61,7 @@ pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, shutdown: impl 
 /// Accepts while there is a place; ends when the sender of `stopped` is gone.
 async fn accept(
     listener: TcpListener,
+    site: Arc<Site>,
     router: Router,
     places: Arc<Semaphore>,
     mut stopped: watch::Receiver<()>,
@@ -68,7 +77,7 @@ async fn accept(
         };
         match accepted {
             Some((place, Ok((stream, _)))) => {
-                tokio::spawn(converse(stream, router.clone(), place, stopped.clone()));
+                tokio::spawn(converse(stream, Arc::clone(&site), router.clone(), place, stopped.clone()));
             }
             // Out of descriptors, or a client that has gone already: later ones may have more luck.
             Some((_, Err(error))) => {
@@ -82,13 +91,21 @@ async fn accept(
 
 async fn converse(
     stream: TcpStream,
+    site: Arc<Site>,
     router: Router,
     place: OwnedSemaphorePermit,
     stopped: watch::Receiver<()>,
 ) {
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
-    answer(stream, router, stopped).await;
+    match site.security.tls.as_ref().map(Tls::acceptor) {
+        None => answer(stream, router, stopped).await,
+        Some(acceptor) => match timeout(REQUEST, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => answer(stream, router, stopped).await,
+            Ok(Err(error)) => log::debug!("a client did not get through the TLS handshake: {error}"),
+            Err(_) => {}
+        },
+    }
     drop(place);
 }
 
