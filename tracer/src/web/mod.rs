@@ -54,20 +54,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site with its metrics at `path`, for everybody who can reach it.
+    /// A site with its metrics at `path`, for those whom `security` admits.
     #[must_use]
     pub fn new(
-        metrics: Arc<Metrics>,
-        health: Arc<Health>,
-        violations: Arc<Violations>,
-        path: TelemetryPath,
-    ) -> Arc<Self> {
-        Self::secured(metrics, health, violations, path, Security::default())
-    }
-
-    /// A site for those whom `security` admits.
-    #[must_use]
-    pub fn secured(
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         violations: Arc<Violations>,
@@ -75,6 +64,12 @@ impl Site {
         security: Security,
     ) -> Arc<Self> {
         Arc::new(Self { metrics, health, violations, path, security, rendering: Mutex::new(()) })
+    }
+
+    /// `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.security.tls.is_some() { "https" } else { "http" }
     }
 }
 

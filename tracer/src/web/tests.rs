@@ -58,7 +58,7 @@ impl Agent {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let site =
-            Site::secured(Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&violations), path, security);
+            Site::new(Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&violations), path, security);
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(vec![listener], site, async {
             let _ = stopped.await;
