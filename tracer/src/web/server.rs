@@ -20,11 +20,16 @@ use super::{Site, router, tls::Tls};
 /// Connections at a time; more wait in the kernel's accept queue.
 const CONNECTIONS: u32 = 64;
 
-/// A client that has not sent its request by then is let go.
-const REQUEST: Duration = Duration::from_secs(15);
+/// A client that has said nothing at all by then is let go, so that a crowd of them holds up a scrape for less than a
+/// usual scrape timeout.
+const FIRST_WORD: Duration = Duration::from_secs(4);
+
+/// A client that has not sent its next request by then is let go. Like the lifetime, no multiple of a usual scrape
+/// interval: a connection shall not end at the very moment of the next scrape.
+const REQUEST: Duration = Duration::from_secs(22);
 
 /// A connection is closed at the first rest after this time, so that no client keeps its place for ever.
-const LIFETIME: Duration = Duration::from_secs(120);
+const LIFETIME: Duration = Duration::from_secs(127);
 
 /// What is left of an answer then has this time.
 const GRACE: Duration = Duration::from_secs(5);
@@ -94,8 +99,17 @@ async fn converse(
     site: Arc<Site>,
     router: Router,
     place: OwnedSemaphorePermit,
-    stopped: watch::Receiver<()>,
+    mut stopped: watch::Receiver<()>,
 ) {
+    // Over TLS as well, the client speaks first.
+    let mut first = [0];
+    let speaks = tokio::select! {
+        peeked = timeout(FIRST_WORD, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1))),
+        _ = stopped.changed() => false,
+    };
+    if !speaks {
+        return;
+    }
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
     match site.security.tls.as_ref().map(Tls::acceptor) {
