@@ -1,6 +1,8 @@
 //! The command line: one file per verb.
 
-mod run;
+mod doctor;
+mod explain;
+mod text;
 
 use std::{error::Error, process::ExitCode};
 
@@ -19,8 +21,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The agent: follows every TCP state transition of this host and serves Prometheus metrics.
-    Run(run::Args),
+    /// Says what this kernel offers, what is missing, what that costs, and what to do about it.
+    Doctor(doctor::Args),
+    /// Says what the id of a rule, deviation, violation, cause or requirement means.
+    Explain(explain::Args),
 }
 
 /// Parses the command line and runs the verb.
@@ -29,7 +33,8 @@ pub fn main() -> ExitCode {
     let Cli { verb, log_level } = Cli::parse();
     env_logger::Builder::new().filter_level(log_level).format_target(false).init();
     let done = match verb {
-        Verb::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Doctor(args) => doctor::run(&args).map_err(boxed),
+        Verb::Explain(args) => explain::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
     };
     done.unwrap_or_else(|error| {
         eprintln!("tcp-tracer: {error}");
