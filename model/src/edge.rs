@@ -49,8 +49,23 @@ impl fmt::Display for Edge {
 /// The rule that allows `from -> to`, or `None` when RFC 9293 knows no such step.
 #[must_use]
 pub fn edge(from: State, to: State) -> Option<&'static EdgeRule> {
-    EDGES.iter().find(|rule| rule.edge.from == from && rule.edge.to == to)
+    EDGES.get(usize::from(INDEX[from as usize][to as usize]))
 }
+
+/// Where each pair of states stands in [`EDGES`]; beyond its end for those that do not.
+const INDEX: [[u8; State::ALL.len()]; State::ALL.len()] = {
+    let mut index = [[u8::MAX; State::ALL.len()]; State::ALL.len()];
+    let mut at = 0;
+    while at < EDGES.len() {
+        let Edge { from, to } = EDGES[at].edge;
+        #[expect(clippy::cast_possible_truncation, reason = "the table has 30 entries")]
+        {
+            index[from as usize][to as usize] = at as u8;
+        }
+        at += 1;
+    }
+    index
+};
 
 const fn atomic(
     id: &'static str,
@@ -260,6 +275,14 @@ mod tests {
         assert_eq!(EDGES.len(), 30);
         let distinct: BTreeSet<_> = EDGES.iter().map(|rule| rule.edge).collect();
         assert_eq!(distinct.len(), 30);
+    }
+
+    #[test]
+    fn every_edge_of_the_table_is_found_and_no_other() {
+        for (from, to) in State::ALL.iter().flat_map(|a| State::ALL.iter().map(move |b| (*a, *b))) {
+            let listed = EDGES.iter().find(|rule| rule.edge.from == from && rule.edge.to == to);
+            assert_eq!(edge(from, to), listed, "{from} -> {to}");
+        }
     }
 
     #[test]

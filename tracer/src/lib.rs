@@ -4,6 +4,7 @@
 //! ring -> decode::decode -> Event -> tracker -> Step -> checker -> Finding -> sinks
 //! ```
 
+pub mod checker;
 pub mod cli;
 pub mod decode;
 pub mod event;
@@ -14,3 +15,4 @@ pub mod kernel;
 pub mod sink;
 pub mod step;
 pub mod tracker;
+pub mod web;

@@ -43,37 +43,44 @@ fn all() -> Vec<(&'static str, Command)> {
     let library = ["--package", EBPF, "--lib"];
     let deny = ["--", "--deny", "warnings"];
 
-    let mut fmt = cargo::cargo();
-    fmt.args(["fmt", "--all", "--check"]);
+    let mut fmt = for_host("fmt");
+    fmt.args(["--all", "--check"]);
 
-    let mut clippy_host = cargo::cargo();
-    clippy_host.arg("clippy").args(host).arg("--all-targets").args(deny);
+    let mut clippy_host = for_host("clippy");
+    clippy_host.args(host).arg("--all-targets").args(deny);
 
     // The test profile checks a library together with its unit tests.
-    let mut clippy_abi = cargo::cargo();
-    clippy_abi.arg("clippy").args(library).args(["--profile", "test"]).args(deny);
+    let mut clippy_abi = for_host("clippy");
+    clippy_abi.args(library).args(["--profile", "test"]).args(deny);
 
     let mut clippy_ebpf = for_ebpf("clippy");
     clippy_ebpf.args(["--package", EBPF]).args(deny);
 
-    let mut doc_host = documentation(cargo::cargo());
-    doc_host.args(host);
+    let mut doc_host = documentation(for_host("doc"));
+    doc_host.arg("--no-deps").args(host);
 
-    let mut doc_abi = documentation(cargo::cargo());
+    // The program itself is left out: cargo would write its pages over those of the library, which has the same crate name.
+    let mut doc_abi = documentation(for_host("rustdoc"));
     doc_abi.args(library);
 
     vec![
         ("format", fmt),
-        ("clippy, host", clippy_host),
-        ("clippy, shared ABI", clippy_abi),
-        ("clippy, eBPF", clippy_ebpf),
-        ("documentation, host", doc_host),
-        ("documentation, shared ABI", doc_abi),
+        ("clippy (host)", clippy_host),
+        ("clippy (shared ABI)", clippy_abi),
+        ("clippy (eBPF)", clippy_ebpf),
+        ("documentation (host)", doc_host),
+        ("documentation (shared ABI)", doc_abi),
     ]
 }
 
 fn documentation(mut command: Command) -> Command {
-    command.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings");
+    command.env("RUSTDOCFLAGS", "--deny warnings");
+    command
+}
+
+fn for_host(verb: &str) -> Command {
+    let mut command = cargo::cargo();
+    command.arg(verb);
     command
 }
 
@@ -96,8 +103,8 @@ mod tests {
     #[test]
     fn failed_checks_are_named() {
         assert!(verdict(vec![], 6).is_ok());
-        let error = verdict(vec!["format", "clippy, eBPF"], 6).unwrap_err();
-        assert_eq!(error.to_string(), "2 of 6 checks failed: format, clippy, eBPF");
+        let error = verdict(vec!["format", "clippy (eBPF)"], 6).unwrap_err();
+        assert_eq!(error.to_string(), "2 of 6 checks failed: format, clippy (eBPF)");
     }
 
     #[test]

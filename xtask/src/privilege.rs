@@ -13,7 +13,7 @@ use crate::command;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{program} needs root, and neither sudo nor doas is installed: become root and start it again")]
+    #[error("{program} needs root, and neither sudo nor doas is installed: start it as root yourself")]
     NoWayToRoot { program: String },
 }
 

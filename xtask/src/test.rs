@@ -81,7 +81,7 @@ pub fn test(options: &Options) -> Result<(), Error> {
             summary.live.push(outcome);
         }
     }
-    println!("\n{summary}");
+    print!("\n{summary}");
     Ok(summary.verdict(required)?)
 }
 

@@ -303,14 +303,13 @@ fn syn_recv_in_softirq(evidence: &Evidence, history: &History) -> Result<CloseCa
 
 /// FIN-WAIT-2 without a FIN, of a socket that nobody holds: no minisocket has been seen.
 fn fin_wait_2_orphan(evidence: &Evidence, history: &History) -> Result<CloseCause, Inconclusive> {
-    let in_softirq = evidence.owner == Some(Owner::Softirq);
     match history.reset_sent {
         _ if evidence.error == SocketError::Reset => return Ok(CloseCause::ResetReceived),
         Some(ResetReason::AbortOnData) if !evidence.linger2_negative => return Ok(CloseCause::LateData),
         Some(ResetReason::AbortOnMemory) => return Ok(CloseCause::OrphanKilled),
         _ if evidence.linger2_negative => return Ok(CloseCause::Linger2Abort),
         // tcp_keepalive_timer resets the peer before it closes; it is the only one here that does so before.
-        Some(ResetReason::TcpState | ResetReason::Unknown) if in_softirq => {
+        Some(ResetReason::TcpState | ResetReason::Unknown) => {
             return Ok(CloseCause::FinWait2TimedOut);
         }
         _ => {}
@@ -383,6 +382,7 @@ fn held_by_task(from: LinuxState, evidence: &Evidence) -> Result<CloseCause, Inc
     match from {
         // Shutting down the sending side would have left these states; only close() shuts both down before.
         Established | CloseWait if evidence.send_shutdown => Err(Inconclusive::Unclassified),
+        _ if evidence.owner.is_none() => Err(Inconclusive::MissingHook),
         _ => Ok(CloseCause::Disconnect),
     }
 }

@@ -37,7 +37,11 @@ pub fn judge(transition: Transition, evidence: &Evidence, history: &History) -> 
         return Judgement { cause, ..Judgement::of(Verdict::Inconclusive(gap)) };
     }
     let Some(pair) = pair(transition) else {
-        return Judgement::of(Verdict::Violation(impossible(transition)));
+        let rule = impossible(transition);
+        // An MPTCP connection sets its subflows' states without looking at what they are.
+        let repeated = evidence.is_mptcp && rule == ViolationId::RepeatedState;
+        let unknown = Verdict::Inconclusive(Inconclusive::Unclassified);
+        return Judgement::of(if repeated { unknown } else { Verdict::Violation(rule) });
     };
     if let Some(rule) = fields::broken(transition, evidence, history) {
         return Judgement::of(Verdict::Violation(rule));
@@ -160,9 +164,10 @@ fn back_to_listen(from: LinuxState, cause: CloseCause, history: &History) -> boo
     cause == CloseCause::ChildDiscarded || (passive && cause == CloseCause::ResetReceived)
 }
 
-/// The code for a connection that ends by reset, abort or timeout.
+/// The code for a socket that ends by reset, abort or timeout.
 const fn end_code(from: LinuxState) -> Code {
     match from {
+        Listen => Code::R16,
         SynSent => Code::R6,
         SynRecv => Code::R9,
         _ => Code::R2,

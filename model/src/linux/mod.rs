@@ -10,6 +10,7 @@ mod judge;
 mod observation;
 mod pair;
 mod state;
+mod time_wait;
 mod violation;
 
 pub use cause::CloseCause;
@@ -18,4 +19,5 @@ pub use judge::{Judgement, judge};
 pub use observation::{Evidence, History, Origin, Owner, ResetReason, SocketError, TimeWaitKind, Transition};
 pub use pair::{Code, CodeRule, PAIRS, Pair, pair};
 pub use state::LinuxState;
+pub use time_wait::{LINUX_TIME_WAIT, RFC_TIME_WAIT, TimeWaitEnd, judge_time_wait_end};
 pub use violation::{ViolationId, ViolationRule};

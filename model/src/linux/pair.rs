@@ -8,7 +8,8 @@ use super::LinuxState::{
 use super::Transition;
 
 /// What an observed pair of states stands for. R: an edge of the RFC. C: several RFC steps, or a step of a copy, in
-/// one. D: a documented departure. S: a close that changes nothing. U: allowed, never taken by Linux.
+/// one. D: a documented departure. S: a close that changes nothing. U: allowed, never taken by Linux. T: the end of a
+/// timewait minisocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Code {
     /// CLOSE of an open connection.
@@ -65,6 +66,10 @@ pub enum Code {
     S,
     /// FIN in SYN-RECEIVED.
     U1,
+    /// TIME-WAIT ends; the end of a minisocket, not a pair.
+    T1,
+    /// A SYN in TIME-WAIT opens the next connection; the end of a minisocket, not a pair.
+    T2,
 }
 
 /// A [`Code`] with its clause.
@@ -92,12 +97,27 @@ pub struct Pair {
 /// What `from > to` may stand for, or `None` when a TCP socket never announces this pair.
 #[must_use]
 pub fn pair(transition: Transition) -> Option<&'static Pair> {
-    PAIRS.iter().find(|pair| pair.transition == transition)
+    PAIRS.get(usize::from(INDEX[transition.from as usize][transition.to as usize]))
 }
+
+/// Where each transition stands in [`PAIRS`]; beyond its end for those that do not.
+const INDEX: [[u8; LinuxState::ALL.len()]; LinuxState::ALL.len()] = {
+    let mut index = [[u8::MAX; LinuxState::ALL.len()]; LinuxState::ALL.len()];
+    let mut at = 0;
+    while at < PAIRS.len() {
+        let Transition { from, to } = PAIRS[at].transition;
+        #[expect(clippy::cast_possible_truncation, reason = "the table has 27 entries")]
+        {
+            index[from as usize][to as usize] = at as u8;
+        }
+        at += 1;
+    }
+    index
+};
 
 impl Code {
     /// The table of all codes, in the order of their declaration.
-    pub const ALL: [CodeRule; 27] = [
+    pub const ALL: [CodeRule; 29] = [
         rule(Code::R1, "R1", "3.10.4", "The user closes an open connection; a FIN is queued."),
         rule(
             Code::R2,
@@ -190,6 +210,18 @@ impl Code {
             "3.10.7.4 eighth",
             "A FIN in SYN-RECEIVED: Linux has the code, and no segment reaches it.",
         ),
+        rule(
+            Code::T1,
+            "T1",
+            "3.10.8; 3.10.5; 3.10.7.4 second",
+            "TIME-WAIT ends: its time is over, or by a reset or an abort.",
+        ),
+        rule(
+            Code::T2,
+            "T2",
+            "3.6.1; MAY-2; RFC 6191",
+            "A SYN that is newer than the connection in TIME-WAIT opens the next one.",
+        ),
     ];
 
     /// The code's table entry.
@@ -256,3 +288,61 @@ pub const PAIRS: [Pair; 27] = [
     allowed(Closing, Close, &[Code::C1, Code::R2, Code::D2, Code::D3]),
     allowed(Closing, Closing, &[Code::S]),
 ];
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::collections::BTreeSet;
+
+    use super::{Code, PAIRS, pair};
+    use crate::edge;
+    use crate::linux::LinuxState::{Close, CloseWait, NewSynRecv, SynRecv, TimeWait};
+    use crate::linux::Transition;
+
+    #[test]
+    fn twenty_six_pairs_were_seen_and_one_more_is_allowed() {
+        let distinct: BTreeSet<_> = PAIRS.iter().map(|pair| pair.transition).collect();
+        assert_eq!(distinct.len(), 27);
+        assert!(pair(Transition::new(SynRecv, CloseWait)).is_some());
+        assert!(pair(Transition::new(CloseWait, SynRecv)).is_none());
+    }
+
+    #[test]
+    fn every_pair_of_the_table_is_found_and_no_other() {
+        let all = crate::linux::LinuxState::ALL;
+        for transition in all.into_iter().flat_map(|from| all.map(|to| Transition::new(from, to))) {
+            let listed = PAIRS.iter().find(|pair| pair.transition == transition);
+            assert_eq!(pair(transition), listed, "{transition}");
+        }
+    }
+
+    #[test]
+    fn a_pair_is_an_edge_of_the_rfc_or_repeats_its_state() {
+        for pair in &PAIRS {
+            let (from, to) = (pair.transition.from, pair.transition.to);
+            assert!(from == to || edge(from.rfc(), to.rfc()).is_some(), "{}", pair.transition);
+        }
+    }
+
+    #[test]
+    fn minisockets_and_requests_are_never_announced() {
+        let hidden = |state| state == TimeWait || state == NewSynRecv;
+        assert!(!PAIRS.iter().any(|pair| hidden(pair.transition.from) || hidden(pair.transition.to)));
+    }
+
+    #[test]
+    fn only_the_way_to_close_needs_more_than_the_pair() {
+        for pair in &PAIRS {
+            assert!(!pair.codes.is_empty() && (pair.codes.len() == 1 || pair.transition.to == Close));
+        }
+    }
+
+    #[test]
+    fn the_codes_are_in_the_order_of_their_declaration() {
+        for (index, rule) in Code::ALL.iter().enumerate() {
+            assert_eq!(rule.code as usize, index);
+            assert_eq!(rule.code.rule(), rule);
+            assert!(!rule.clause.is_empty() && rule.sentence.ends_with('.'), "{}", rule.name);
+        }
+    }
+}

@@ -40,6 +40,8 @@ pub enum ViolationId {
     TimeWaitFinUnacknowledged,
     /// LAST-ACK ended without the ACK of our FIN and without any other cause.
     LastAckFinUnacknowledged,
+    /// TIME-WAIT ran out before its time.
+    TimeWaitCutShort,
 }
 
 /// A rule, its clause and its meaning.
@@ -57,7 +59,7 @@ pub struct ViolationRule {
 
 impl ViolationRule {
     /// Every rule, in the order of [`ViolationId`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         rule(
             ViolationId::IllegalEdge,
             "illegal-edge",
@@ -159,6 +161,12 @@ impl ViolationRule {
             "last-ack-fin-unacknowledged",
             "3.10.7.4 fifth",
             "LAST-ACK ends by the ACK of our FIN, a reset, an abort or a timeout.",
+        ),
+        rule(
+            ViolationId::TimeWaitCutShort,
+            "time-wait-cut-short",
+            "3.4.2; 3.6.1",
+            "TIME-WAIT that runs out has lasted the 60 s at least that Linux gives it.",
         ),
     ];
 

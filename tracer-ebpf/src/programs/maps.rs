@@ -29,6 +29,8 @@ static REQUEST_TIMER: u64 = 0;
 static WAKEUP_BYTES: u64 = 0;
 #[unsafe(no_mangle)]
 static ATTACHED_COPIES: u64 = 2;
+#[unsafe(no_mangle)]
+static HAS_COOKIES: u64 = 1;
 
 /// Offset of a field. The map behind it is frozen, so for the verifier this is a constant.
 #[inline(always)]
@@ -53,6 +55,8 @@ global!(/// Address of `reqsk_timer_handler`, or 0.
     request_timer, REQUEST_TIMER);
 global!(/// Copies of each handler that the agent attaches, at the most.
     attached_copies, ATTACHED_COPIES);
+global!(/// 1 where the kernel gives socket cookies to tracing programs.
+    has_cookies, HAS_COOKIES);
 global!(/// Waiting bytes from which on a record wakes the reader.
     wakeup_bytes, WAKEUP_BYTES);
 

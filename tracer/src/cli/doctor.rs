@@ -65,6 +65,7 @@ const TEXT: usize = 35;
 fn page(probe: &Probe, checks: &[Check], width: usize, color: bool) -> String {
     let mut page = format!("Linux {} {}\n", probe.release, probe.machine);
     let mut section = "";
+    let mut said: &[String] = &[];
     for check in checks {
         if check.section != section {
             section = check.section;
@@ -79,10 +80,12 @@ fn page(probe: &Probe, checks: &[Check], width: usize, color: bool) -> String {
             page.push_str(&" ".repeat(TEXT));
         }
         text::wrap(&mut page, &check.text, TEXT, width);
-        for note in &check.notes {
+        // What several hooks have in common is said once.
+        for note in check.notes.iter().filter(|_| check.notes != said) {
             page.push_str(&" ".repeat(TEXT));
             text::wrap(&mut page, note, TEXT, width);
         }
+        said = &check.notes;
     }
     page.push('\n');
     text::wrap(&mut page, &outcome(probe, checks), 0, width);

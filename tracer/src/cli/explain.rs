@@ -84,8 +84,12 @@ impl Kind {
     /// The heading of the list, and what one of them is.
     const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Code => ("Rules: what a pair of Linux states stands for", "what a pair of Linux states stands for"),
-            Self::Edge => ("Edges of the state diagram of RFC 9293", "an edge of the state diagram of RFC 9293"),
+            Self::Code => {
+                ("Rules: what a pair of Linux states stands for", "what a pair of Linux states stands for")
+            }
+            Self::Edge => {
+                ("Edges of the state diagram of RFC 9293", "an edge of the state diagram of RFC 9293")
+            }
             Self::Deviation => ("Deviations of Linux from RFC 9293", "a deviation of Linux from RFC 9293"),
             Self::Violation => ("Violations", "a violation, when it is broken"),
             Self::Cause => ("Causes of a close", "a cause of a close"),
@@ -95,7 +99,8 @@ impl Kind {
 }
 
 fn entries() -> Vec<Entry> {
-    let entry = |id, kind, sentence| Entry { id, kind, sentence, more: vec![], requirement: None, clause: None };
+    let entry =
+        |id, kind, sentence| Entry { id, kind, sentence, more: vec![], requirement: None, clause: None };
     let codes = Code::ALL
         .iter()
         .map(|rule| Entry { clause: Some(rule.clause), ..entry(rule.name, Kind::Code, rule.sentence) });
@@ -103,7 +108,8 @@ fn entries() -> Vec<Entry> {
         .iter()
         .map(|rule| Entry { clause: Some(rule.clause), ..entry(rule.id, Kind::Edge, rule.cause) });
     let deviations = Deviation::ALL.iter().map(|deviation| {
-        let Deviation { id: _, name, standing, seen, clause, requirement, function, why, operator } = *deviation;
+        let Deviation { id: _, name, standing, seen, clause, requirement, function, why, operator } =
+            *deviation;
         let standing = match standing {
             Standing::Departs => "deviation: the RFC asks for something else",
             Standing::Permitted => "conforming: the RFC leaves room for it, it is only noted",
@@ -115,7 +121,12 @@ fn entries() -> Vec<Entry> {
             Seen::Wire => "segments or results of system calls only, which the agent does not watch",
         };
         Entry {
-            more: vec![("verdict", standing), ("seen in", seen), ("kernel", function), ("operator", operator)],
+            more: vec![
+                ("verdict", standing),
+                ("seen in", seen),
+                ("kernel", function),
+                ("operator", operator),
+            ],
             requirement,
             clause: Some(clause),
             ..entry(name, Kind::Deviation, why)
@@ -162,7 +173,8 @@ fn explain(entries: &[Entry], typed: &str, width: usize) -> Result<String, Expla
     if required.is_empty() {
         return Err(ExplainError::Unknown { id: typed.to_owned(), nearest: nearest(entries, typed) });
     }
-    let mut page = format!("{}: a requirement of RFC 9293; here it decides about\n\n", typed.to_ascii_uppercase());
+    let mut page =
+        format!("{}: a requirement of RFC 9293; here it decides about\n\n", typed.to_ascii_uppercase());
     for entry in required {
         page.push_str(&entry.page(width));
         page.push('\n');
@@ -257,7 +269,8 @@ mod tests {
     #[test]
     fn a_deviation_says_why_and_what_to_do() {
         let page = page("fin-wait-2-timeout");
-        for part in ["a deviation of Linux", "3.10.7.4; 3.6", "tcp_keepalive_timer", "tcp_fin_timeout (60 s)"] {
+        for part in ["a deviation of Linux", "3.10.7.4; 3.6", "tcp_keepalive_timer", "tcp_fin_timeout (60 s)"]
+        {
             assert!(page.contains(part), "{part} in\n{page}");
         }
         assert!(page.lines().all(|line| line.len() <= 100), "{page}");
@@ -295,7 +308,10 @@ mod tests {
         assert!(nearest("unread").contains(&"unread-data-reset"));
         assert_eq!(nearest("xyzzy"), [""; 0]);
         let message = explain(&entries(), "ilegal-edge", 100).unwrap_err().to_string();
-        assert!(message.contains("did you mean illegal-edge") && message.contains("tcp-tracer explain"), "{message}");
+        assert!(
+            message.contains("did you mean illegal-edge") && message.contains("tcp-tracer explain"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Types {
             bits += offset;
             if names.peek().is_some() {
                 container = self.as_structure(member)?;
+            } else if field.plain && self.as_structure(member).is_some() {
+                return None;
             }
         }
         (bits % 8 == 0).then_some(bits / 8)

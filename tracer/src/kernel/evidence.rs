@@ -40,7 +40,9 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         Field::Srtt => "Round-trip times are not recorded.",
         Field::TotalRetrans => "Retransmissions of a connection are not recorded.",
         Field::FastOpenRequest => "Children of Fast Open look like those of a usual handshake.",
-        Field::IsMptcp => "Subflows of MPTCP cannot be told from plain TCP connections and are judged as such.",
+        Field::IsMptcp => {
+            "Subflows of MPTCP cannot be told from plain TCP connections and are judged as such."
+        }
         Field::TimewaitSubstate => "TIME_WAIT and FIN_WAIT2 minisockets cannot be told apart.",
         Field::TimewaitSourcePort => "TIME_WAIT minisockets are shown without their local port.",
         Field::TimewaitRcvNxt | Field::TimewaitSndNxt => {
@@ -66,15 +68,21 @@ pub const fn without_hook(hook: Hook) -> &'static str {
     match hook {
         Hook::State => "Without it nothing is traced.",
         Hook::Destroy => "The end of a socket is not seen, so the agent remembers it longer than it lives.",
-        Hook::ReceiveReset => "Resets from peers are not counted, and closes that one would explain are inconclusive.",
-        Hook::SendReset => "Resets to peers are not counted, and closes that one would explain are inconclusive.",
+        Hook::ReceiveReset => {
+            "Resets from peers are not counted, and closes that one would explain are inconclusive."
+        }
+        Hook::SendReset => {
+            "Resets to peers are not counted, and closes that one would explain are inconclusive."
+        }
         Hook::Retransmit => "SYNs that are sent again are not counted.",
         Hook::RetransmitSynack => "SYN,ACKs that are sent again are not counted.",
         Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire => {
             "TIME_WAIT minisockets and half-open requests are not followed: no TIME_WAIT figures, and no failed \
              handshakes of servers."
         }
-        Hook::Snapshot => "Sockets that exist already are unknown, so their first transitions are inconclusive.",
+        Hook::Snapshot => {
+            "Sockets that exist already are unknown, so their first transitions are inconclusive."
+        }
     }
 }
 
@@ -87,7 +95,13 @@ mod tests {
     #[test]
     fn every_optional_field_has_its_sentence_and_no_required_one() {
         for (field, source) in FIELDS {
-            assert_eq!(without_field(*field).is_none(), source.required, "{}.{}", source.container, source.path);
+            assert_eq!(
+                without_field(*field).is_none(),
+                source.required,
+                "{}.{}",
+                source.container,
+                source.path
+            );
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct MissingField {
 pub struct Trial {
     /// What became of each hook.
     pub hooks: Vec<HookStatus>,
+    /// False on kernels that give tracing programs no socket cookies.
+    pub has_cookies: bool,
     /// Sockets that were listed; `None` when the iterator did not load.
     pub listed: Option<Listed>,
 }
@@ -82,9 +84,6 @@ pub struct Listed {
     /// What went wrong with others.
     pub problems: Vec<String>,
 }
-
-/// Small, since what arrives during the trial is thrown away.
-const TRIAL: Options = Options { ring_bytes: 1 << 20, copies: 2 };
 
 impl Probe {
     /// Asks and tries. Attaches every hook for an instant; nothing stays.
@@ -146,7 +145,9 @@ impl TypeFacts {
 }
 
 fn try_out(types: &Types) -> Result<Trial, LoadError> {
-    let (mut attached, ring) = Attached::new(types, TRIAL)?;
+    // Small, since what arrives during the trial is thrown away.
+    let options = Options { ring_bytes: 1 << 20, ..Options::default() };
+    let (mut attached, ring) = Attached::new(types, options)?;
     drop(ring);
     let program: Option<&mut Iter> = if attached.has(Hook::Snapshot) {
         attached.ebpf.program_mut("snapshot").and_then(|program| program.try_into().ok())
@@ -161,7 +162,8 @@ fn try_out(types: &Types) -> Result<Trial, LoadError> {
             problems: snapshot.problems.iter().map(ToString::to_string).collect(),
         }
     });
-    Ok(Trial { hooks: std::mem::take(&mut attached.hooks), listed })
+    let has_cookies = attached.has_cookies;
+    Ok(Trial { hooks: std::mem::take(&mut attached.hooks), has_cookies, listed })
 }
 
 /// Who asks, and what the kernel lets them do.
@@ -182,16 +184,25 @@ pub struct Capability {
     pub bit: u32,
     /// What it is for.
     pub purpose: &'static str,
+    /// False where the agent does the same without it.
+    pub needed: bool,
+}
+
+const fn capability(name: &'static str, bit: u32, purpose: &'static str) -> Capability {
+    Capability { name, bit, purpose, needed: true }
 }
 
 /// The capabilities that the agent uses.
 pub const CAPABILITIES: [Capability; 6] = [
-    Capability { name: "CAP_BPF", bit: 39, purpose: "loads BPF programs and maps" },
-    Capability { name: "CAP_PERFMON", bit: 38, purpose: "lets them trace the kernel" },
-    Capability { name: "CAP_NET_ADMIN", bit: 12, purpose: "reads the network's own books" },
-    Capability { name: "CAP_SYS_ADMIN", bit: 21, purpose: "enters other network namespaces" },
-    Capability { name: "CAP_SYS_PTRACE", bit: 19, purpose: "finds the namespaces of other users' processes" },
-    Capability { name: "CAP_SYSLOG", bit: 34, purpose: "reads kernel addresses in /proc/kallsyms" },
+    capability("CAP_BPF", 39, "loads BPF programs and maps"),
+    capability("CAP_PERFMON", 38, "lets them trace the kernel"),
+    capability("CAP_SYS_ADMIN", 21, "enters other network namespaces, to list their sockets"),
+    capability("CAP_SYS_PTRACE", 19, "finds the network namespaces of other users' processes"),
+    capability("CAP_SYSLOG", 34, "reads kernel addresses in /proc/kallsyms"),
+    Capability {
+        needed: false,
+        ..capability("CAP_NET_ADMIN", 12, "not used: every hook loads and attaches without it")
+    },
 ];
 
 impl Privileges {
@@ -234,7 +245,11 @@ pub const SYSCTLS: [Sysctl; 13] = [
         effect: "TIME_WAIT minisockets per namespace; what exceeds it skips TIME_WAIT",
     },
     sysctl("tcp_rfc1337", "0", "1: a reset does not end TIME_WAIT"),
-    sysctl("tcp_syncookies", "1", "1: cookies when the SYN queue is full; 2: always, so no handshake is timed"),
+    sysctl(
+        "tcp_syncookies",
+        "1",
+        "1: cookies when the SYN queue is full; 2: always, so no handshake is timed",
+    ),
     sysctl("tcp_syn_retries", "6", "SYNs sent again before a connect() times out"),
     sysctl("tcp_synack_retries", "5", "SYN,ACKs sent again before a half-open request is dropped"),
     sysctl("tcp_retries2", "15", "retransmissions before an open connection times out"),
@@ -276,16 +291,17 @@ fn lockdown_mode(text: &str) -> Option<String> {
 mod tests {
     use super::{CAPABILITIES, Capability, Privileges, SYSCTLS, effective_capabilities, lockdown_mode};
 
-    fn capability(name: &str) -> Capability {
+    fn named(name: &str) -> Capability {
         CAPABILITIES.into_iter().find(|capability| capability.name == name).unwrap()
     }
 
     #[test]
     fn capabilities_come_from_the_status_file() {
-        let status = "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000000c000000000\nCapBnd:\t000001ffffffffff\n";
+        let status =
+            "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000000c000000000\nCapBnd:\t000001ffffffffff\n";
         let privileges = Privileges { euid: 1000, capabilities: effective_capabilities(status) };
-        assert!(privileges.has(capability("CAP_BPF")) && privileges.has(capability("CAP_PERFMON")));
-        assert!(!privileges.has(capability("CAP_SYS_ADMIN")) && !privileges.has(capability("CAP_NET_ADMIN")));
+        assert!(privileges.has(named("CAP_BPF")) && privileges.has(named("CAP_PERFMON")));
+        assert!(!privileges.has(named("CAP_SYS_ADMIN")) && !privileges.has(named("CAP_NET_ADMIN")));
         assert_eq!(effective_capabilities("Name:\tx\n"), None);
         assert_eq!(effective_capabilities("CapEff:\tnonsense\n"), None);
     }
@@ -293,7 +309,8 @@ mod tests {
     #[test]
     fn the_old_capability_includes_the_new_ones() {
         let privileges = Privileges { euid: 1000, capabilities: Some(1 << 21) };
-        let held = ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYSLOG"].map(|name| privileges.has(capability(name)));
+        let held =
+            ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYSLOG"].map(|name| privileges.has(named(name)));
         assert_eq!(held, [true, true, true, false]);
     }
 

@@ -113,7 +113,8 @@ fn privileges(probe: &Probe) -> Vec<Check> {
         let mark = match privileges.capabilities {
             None => Mark::Unknown,
             Some(_) if privileges.has(capability) => Mark::Ok,
-            Some(_) => Mark::Missing,
+            Some(_) if capability.needed => Mark::Missing,
+            Some(_) => Mark::Info,
         };
         check(PRIVILEGES, capability.name, mark, capability.purpose)
     });
@@ -129,7 +130,9 @@ fn kernel(probe: &Probe) -> Vec<Check> {
             checks.push(reset_reasons(types));
         }
         Err(error) => {
-            checks.push(check(KERNEL, name, Mark::Missing, error.to_string()).note("Without it nothing is traced."));
+            checks.push(
+                check(KERNEL, name, Mark::Missing, error.to_string()).note("Without it nothing is traced."),
+            );
         }
     }
     if let Ok(types) = &probe.types
@@ -138,6 +141,14 @@ fn kernel(probe: &Probe) -> Vec<Check> {
     {
         found.mark = Mark::Missing;
         found.text = "a required field is not where it should be; see the fields below".to_owned();
+    }
+    if let Some(Ok(trial)) = &probe.trial {
+        checks.push(if trial.has_cookies {
+            check(KERNEL, "socket cookies", Mark::Ok, "name a socket for life")
+        } else {
+            check(KERNEL, "socket cookies", Mark::Degraded, "this kernel gives tracing programs none")
+                .note("Sockets are told apart by address, which the kernel uses again. Linux has them from 5.12 on.")
+        });
     }
     let hidden: Vec<_> = probe.symbols.iter().filter(|(_, found)| !found).map(|(name, _)| *name).collect();
     let name = "addresses in kallsyms";
@@ -153,13 +164,24 @@ fn kernel(probe: &Probe) -> Vec<Check> {
         Some("0") => check(KERNEL, "BPF compiler (JIT)", Mark::Degraded, "off: programs are interpreted")
             .note("Each event costs several times as much; `sysctl net.core.bpf_jit_enable=1` turns it on."),
         Some(_) => check(KERNEL, "BPF compiler (JIT)", Mark::Ok, "on"),
-        None => check(KERNEL, "BPF compiler (JIT)", Mark::Unknown, "only root can read net.core.bpf_jit_enable"),
+        None => {
+            check(KERNEL, "BPF compiler (JIT)", Mark::Unknown, "only root can read net.core.bpf_jit_enable")
+        }
     });
     checks.push(match probe.stats_enabled.as_deref() {
-        Some("0") => check(KERNEL, "run time statistics", Mark::Info, "off: the cost of the programs is not measured")
-            .note("`sysctl kernel.bpf_stats_enabled=1` measures it, at the price of two clock reads per event."),
-        Some(_) => check(KERNEL, "run time statistics", Mark::Info, "on: each event costs two clock reads more"),
-        None => check(KERNEL, "run time statistics", Mark::Unknown, "kernel.bpf_stats_enabled cannot be read"),
+        Some("0") => check(
+            KERNEL,
+            "run time statistics",
+            Mark::Info,
+            "off: the cost of the programs is not measured",
+        )
+        .note("`sysctl kernel.bpf_stats_enabled=1` measures it, at the price of two clock reads per event."),
+        Some(_) => {
+            check(KERNEL, "run time statistics", Mark::Info, "on: each event costs two clock reads more")
+        }
+        None => {
+            check(KERNEL, "run time statistics", Mark::Unknown, "kernel.bpf_stats_enabled cannot be read")
+        }
     });
     checks.push(check(
         KERNEL,
@@ -167,7 +189,12 @@ fn kernel(probe: &Probe) -> Vec<Check> {
         Mark::Info,
         probe.lockdown.clone().unwrap_or_else(|| "/sys/kernel/security/lockdown is not there".to_owned()),
     ));
-    checks.push(check(KERNEL, "function hooks (fentry)", Mark::Info, "not tried: the agent does not use them yet"));
+    checks.push(check(
+        KERNEL,
+        "function hooks (fentry)",
+        Mark::Info,
+        "not tried: the agent does not use them yet",
+    ));
     let limit = probe.memlock.map_or("unlimited".to_owned(), |bytes| format!("{} KiB", bytes / 1024));
     checks.push(
         check(KERNEL, "locked memory", Mark::Info, limit)
@@ -212,13 +239,19 @@ fn hooks(probe: &Probe) -> Vec<Check> {
             Some(Err(LoadError::Permission(_))) => {
                 check(HOOKS, name, Mark::Unknown, "the kernel has it; attaching needs root")
             }
-            _ => check(HOOKS, name, Mark::Unknown, "the kernel has it; not tried, since nothing could be loaded"),
+            _ => check(
+                HOOKS,
+                name,
+                Mark::Unknown,
+                "the kernel has it; not tried, since nothing could be loaded",
+            ),
         }
     });
     let mut checks: Vec<_> = each.collect();
     if let Some(Err(error)) = &probe.trial {
         let mut text = error.to_string();
-        if let Some(source) = error.source().map(ToString::to_string).filter(|source| !text.contains(source)) {
+        if let Some(source) = error.source().map(ToString::to_string).filter(|source| !text.contains(source))
+        {
             text = format!("{text}: {source}");
         }
         checks.insert(0, check(HOOKS, "loading", Mark::Missing, text));
@@ -237,9 +270,11 @@ fn tried(name: &str, hook: Hook, trial: &Trial) -> Check {
     };
     match &status.problem {
         None => check(HOOKS, name, Mark::Ok, format!("{done} ({}{copies})", status.kind.name())),
-        Some(problem) if status.copies > 0 => check(HOOKS, name, Mark::Degraded, format!("{done}, only {} of the copies", status.copies))
-            .note(problem.clone())
-            .note("Events that interrupt the program are lost; they are counted, and inconclusive."),
+        Some(problem) if status.copies > 0 => {
+            check(HOOKS, name, Mark::Degraded, format!("{done}, only {} of the copies", status.copies))
+                .note(problem.clone())
+                .note("Events that interrupt the program are lost; they are counted, and inconclusive.")
+        }
         Some(problem) => check(HOOKS, name, Mark::Missing, problem.clone()).note(without_hook(hook)),
     }
 }
@@ -255,7 +290,10 @@ fn fields(probe: &Probe) -> Vec<Check> {
         let name = format!("{}.{}", source.container, source.path);
         let (mark, loss) = match loss {
             Some(loss) => (Mark::Degraded, *loss),
-            None => (Mark::Missing, "Without it nothing is traced; please report it with the output of `uname -a`."),
+            None => (
+                Mark::Missing,
+                "Without it nothing is traced; please report it with the output of `uname -a`.",
+            ),
         };
         // Fields whose loss costs the same belong together.
         match checks.iter_mut().find(|check| check.mark == mark && check.text == loss) {
@@ -269,13 +307,17 @@ fn fields(probe: &Probe) -> Vec<Check> {
 fn settings(probe: &Probe) -> Vec<Check> {
     let each = probe.sysctls.iter().map(|(sysctl, value)| {
         let Some(value) = value else {
-            return check(SETTINGS, sysctl.name, Mark::Info, format!("not on this kernel ({})", sysctl.effect));
+            return check(
+                SETTINGS,
+                sysctl.name,
+                Mark::Info,
+                format!("not on this kernel ({})", sysctl.effect),
+            );
         };
         let text = format!("{value} ({})", sysctl.effect);
         match sysctl.default {
-            Some(default) if sysctl.differs(value) => {
-                check(SETTINGS, sysctl.name, Mark::Changed, text).note(format!("The kernel's default is {default}."))
-            }
+            Some(default) if sysctl.differs(value) => check(SETTINGS, sysctl.name, Mark::Changed, text)
+                .note(format!("The kernel's default is {default}.")),
             Some(_) => check(SETTINGS, sysctl.name, Mark::Ok, text),
             None => check(SETTINGS, sysctl.name, Mark::Info, text),
         }

@@ -1,0 +1,108 @@
+//! Half-open requests: RFC SYN-RECEIVED of a passive open, known by their SYN+ACK timer alone.
+//!
+//! Born when the timer starts. Completed when it is cancelled in the softirq that has just cloned a child with the same
+//! ends. Timed out when it expires and is not started again. Dropped when it is cancelled and nothing follows: a reset,
+//! an ICMP error, a full accept queue, `ss -K` and a vanished listener all look like this, and none is guessed.
+
+use model::linux::LinuxState;
+
+use super::{Tracker, server};
+use crate::{
+    event::{Event, Family, TimerAction},
+    step::{HandshakeResult, Step, StepKind, Untimed},
+};
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// When it was born; 0: not known.
+    begun: u64,
+    family: Family,
+    adopted: bool,
+}
+
+impl Request {
+    pub(super) const fn adopted(event: &Event) -> Self {
+        Self { begun: 0, family: event.flow.family, adopted: true }
+    }
+}
+
+impl Tracker {
+    pub(super) fn request(
+        &mut self,
+        event: &Event,
+        cpu: usize,
+        action: TimerAction,
+        synack_time: u64,
+        each: &mut impl FnMut(Step<'_>),
+    ) {
+        let stopped = self.cpus.get(cpu).pending.take();
+        match action {
+            TimerAction::Started if stopped.is_some() => {}
+            TimerAction::Started => {
+                // The end of the one before at this address was lost.
+                self.end_request(event, false, each);
+                self.begin_request(event, each);
+            }
+            TimerAction::Cancelled if self.complete(event, cpu, synack_time, each) => {}
+            TimerAction::Cancelled | TimerAction::Expired => {
+                self.cpus.get(cpu).pending = Some(event.clone());
+            }
+        }
+    }
+
+    fn begin_request(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        if !self.has_room() {
+            return;
+        }
+        let family = event.flow.family;
+        self.requests.insert(event.socket.address, Request { begun: event.time, family, adopted: false });
+        self.books.enter(LinuxState::NewSynRecv, family);
+        each(Step { event, connection: None, kind: StepKind::RequestBegun });
+    }
+
+    /// True when the request has just become a child, which learns from it when the handshake began.
+    fn complete(
+        &mut self,
+        event: &Event,
+        cpu: usize,
+        synack_time: u64,
+        each: &mut impl FnMut(Step<'_>),
+    ) -> bool {
+        let Some(newborn) = self.cpus.get(cpu).newborn else { return false };
+        let Some(id) = self.connections.find(newborn.key) else { return false };
+        let Some(child) = self.connections.get_mut(id) else { return false };
+        if child.netns != event.socket.netns || !child.ends.fit(&event.flow) {
+            return false;
+        }
+        child.request_seen = true;
+        child.refresh(&event.flow);
+        let request = self.requests.get(&event.socket.address);
+        // The time of the first SYN+ACK, in microseconds, is a moment after the SYN: the next best.
+        child.opened = match request.map_or(0, |request| request.begun) {
+            0 => synack_time.saturating_mul(1000),
+            begun => begun,
+        };
+        let adopted = request.is_some_and(|request| request.adopted);
+        child.untimed = Some(if adopted { Untimed::Adopted } else { Untimed::LostEvent });
+        self.end_request(event, true, each);
+        true
+    }
+
+    /// Nothing came after the timer had stopped.
+    pub(super) fn request_dropped(&mut self, event: &Event, expired: bool, each: &mut impl FnMut(Step<'_>)) {
+        if !self.requests.contains_key(&event.socket.address) {
+            return;
+        }
+        self.end_request(event, false, each);
+        let result = if expired { HandshakeResult::Timeout } else { HandshakeResult::Other };
+        each(Step { event, connection: None, kind: server(result) });
+    }
+
+    fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
+        let Some(ended) = self.requests.remove(&event.socket.address) else { return };
+        self.books.leave(LinuxState::NewSynRecv, ended.family);
+        let lived = (ended.begun != 0).then(|| event.time.saturating_sub(ended.begun));
+        each(Step { event, connection: None, kind: StepKind::RequestEnded { completed, lived } });
+    }
+}

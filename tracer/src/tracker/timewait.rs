@@ -1,0 +1,193 @@
+//! Timewait minisockets: born with the connection's cookie just before the connection shows CLOSE, ended by their
+//! timer or before it.
+//!
+//! The timer tells it all. Started for an unknown address: born. Cancelled and started again: 2 MSL start over.
+//! Cancelled and expired: its time is over. Cancelled and then something else on that CPU: ended early.
+
+use model::linux::{LinuxState, TimeWaitKind, Transition};
+
+use super::{Books, Connection, Tracker, key};
+use crate::{
+    event::{Event, Family, TimerAction, What},
+    step::{Step, StepKind, TimewaitEnd, TimewaitPath},
+};
+
+/// FIN_WAIT1 > FIN_WAIT2 and TIME_WAIT happen in one call when FIN and ACK come in one segment, within this time,
+/// nanoseconds. Of a socket with a user, two segments in a row look the same when they come faster than that.
+const ONE_SEGMENT: u64 = 20_000;
+/// Of an orphan, the ACK without the FIN would have made a FIN_WAIT2 minisocket at once: more time can be given.
+const ONE_CALL: u64 = 1_000_000;
+
+/// One minisocket.
+#[derive(Debug)]
+pub(super) struct Timewait {
+    /// The connection's cookie.
+    cookie: u64,
+    /// When it was born; 0: not known.
+    begun: u64,
+    family: Family,
+    /// TIME_WAIT, or FIN_WAIT2.
+    substate: LinuxState,
+}
+
+impl Timewait {
+    pub(super) fn adopted(event: &Event, substate: LinuxState) -> Self {
+        Self { begun: 0, ..Self::new(event, substate) }
+    }
+
+    fn new(event: &Event, substate: LinuxState) -> Self {
+        Self { cookie: event.socket.cookie, begun: event.time, family: event.flow.family, substate }
+    }
+
+    /// True when the peer's FIN has come since the last look.
+    pub(super) fn convert(&mut self, event: &Event, substate: LinuxState, books: &mut Books) -> bool {
+        let converts = self.substate != LinuxState::TimeWait
+            && substate == LinuxState::TimeWait
+            && self.cookie == event.socket.cookie;
+        if converts {
+            books.leave_minisocket(self.substate, self.family);
+            books.enter_minisocket(substate, self.family);
+            self.substate = substate;
+        }
+        converts
+    }
+}
+
+impl Tracker {
+    pub(super) fn timewait(
+        &mut self,
+        event: &Event,
+        cpu: usize,
+        action: TimerAction,
+        substate: LinuxState,
+        each: &mut impl FnMut(Step<'_>),
+    ) {
+        let cancelled = self.cpus.get(cpu).pending.take();
+        let address = event.socket.address;
+        let known = self.timewaits.get(&address);
+        if known.is_some_and(|known| event.time < known.begun) {
+            // Of an earlier minisocket at this address, whose end the ring brings late.
+            return;
+        }
+        let other = known.is_some_and(|known| known.cookie != event.socket.cookie);
+        if other {
+            // The end of the one before was lost.
+            self.end_timewait(event, TimewaitEnd::Unknown, each);
+        }
+        let step = |kind| Step { event, connection: None, kind };
+        match action {
+            TimerAction::Started
+                if other || !self.timewaits.contains_key(&address) && cancelled.is_none() =>
+            {
+                self.begin_timewait(event, substate, each);
+            }
+            TimerAction::Started => {
+                self.note_timewait(event, substate, each);
+                each(step(StepKind::TimewaitRestarted));
+            }
+            TimerAction::Cancelled => {
+                self.note_timewait(event, substate, each);
+                self.cpus.get(cpu).pending = Some(event.clone());
+            }
+            TimerAction::Expired => {
+                self.note_timewait(event, substate, each);
+                self.end_timewait(event, TimewaitEnd::Expired, each);
+            }
+        }
+    }
+
+    /// Makes sure that the minisocket of this event is known, with its substate of now.
+    fn note_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
+        if let Some(known) = self.timewaits.get_mut(&event.socket.address) {
+            if known.convert(event, substate, &mut self.books) {
+                each(Step { event, connection: None, kind: StepKind::TimewaitConverted });
+            }
+            return;
+        }
+        // Its beginning was lost, or there was no room for it: it counts now, so that what ends has begun.
+        if self.has_room() {
+            self.timewaits.insert(event.socket.address, Timewait::adopted(event, substate));
+            self.books.enter_minisocket(substate, event.flow.family);
+            each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });
+        }
+    }
+
+    fn begin_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
+        let id = key(&event.socket).and_then(|key| self.connections.find(key));
+        let mut path = None;
+        if let Some(connection) = id.and_then(|id| self.connections.get_mut(id)) {
+            let kind = match substate {
+                LinuxState::TimeWait => TimeWaitKind::TimeWait,
+                _ => TimeWaitKind::FinWait2,
+            };
+            connection.timewait_created = Some(kind);
+            path = path_of(connection, substate, event.time);
+        }
+        if !self.has_room() {
+            return;
+        }
+        self.timewaits.insert(event.socket.address, Timewait::new(event, substate));
+        self.books.enter_minisocket(substate, event.flow.family);
+        let connection = id.and_then(|id| self.connections.get(id));
+        each(Step { event, connection, kind: StepKind::TimewaitBegun { path, substate } });
+    }
+
+    /// The timer was cancelled, and what came next on that CPU was neither its expiry nor a restart.
+    pub(super) fn timewait_cut_short(
+        &mut self,
+        event: &Event,
+        cpu: usize,
+        next: Option<&Event>,
+        each: &mut impl FnMut(Step<'_>),
+    ) {
+        let reused = self.connects_to(event, cpu) || next.is_some_and(|next| is_reopened(event, next));
+        let cause = if reused { TimewaitEnd::Reused } else { TimewaitEnd::Unknown };
+        self.end_timewait(event, cause, each);
+    }
+
+    /// True when a connect() is under way on this CPU that takes these ends (tcp_twsk_unique): it has announced
+    /// SYN_SENT and is choosing its port.
+    fn connects_to(&mut self, event: &Event, cpu: usize) -> bool {
+        let Some(key) = self.cpus.get(cpu).connecting else { return false };
+        let connection = self.connections.find(key).and_then(|id| self.connections.get(id));
+        connection.is_some_and(|connection| {
+            connection.state == LinuxState::SynSent
+                && connection.netns == event.socket.netns
+                && connection.since <= event.time
+                && event.time - connection.since < ONE_CALL
+                && connection.ends.may_become(&event.flow)
+        })
+    }
+
+    fn end_timewait(&mut self, event: &Event, cause: TimewaitEnd, each: &mut impl FnMut(Step<'_>)) {
+        let Some(ended) = self.timewaits.remove(&event.socket.address) else { return };
+        self.books.leave_minisocket(ended.substate, ended.family);
+        let lived = (ended.begun != 0).then(|| event.time.saturating_sub(ended.begun));
+        let kind = StepKind::TimewaitEnded { substate: ended.substate, cause, lived };
+        each(Step { event, connection: None, kind });
+    }
+}
+
+/// Where TIME_WAIT was entered from.
+fn path_of(connection: &Connection, substate: LinuxState, time: u64) -> Option<TimewaitPath> {
+    match connection.state {
+        LinuxState::Closing => Some(TimewaitPath::Closing),
+        LinuxState::FinWait2 => {
+            let acknowledged = Transition::new(LinuxState::FinWait1, LinuxState::FinWait2);
+            let at_once = if connection.dead { ONE_CALL } else { ONE_SEGMENT };
+            let one_segment = substate == LinuxState::TimeWait
+                && connection.previous == Some(acknowledged)
+                && time.saturating_sub(connection.since) < at_once;
+            Some(if one_segment { TimewaitPath::FinWait1 } else { TimewaitPath::FinWait2 })
+        }
+        // The story has a hole here.
+        _ => None,
+    }
+}
+
+/// A new SYN took the place of the minisocket: it becomes a request in the same softirq.
+fn is_reopened(ended: &Event, next: &Event) -> bool {
+    matches!(next.what, What::Request { action: TimerAction::Started, .. })
+        && next.socket.netns == ended.socket.netns
+        && (next.flow.local, next.flow.remote) == (ended.flow.local, ended.flow.remote)
+}
