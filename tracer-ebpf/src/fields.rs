@@ -97,7 +97,11 @@ mod tests {
     #[test]
     fn no_field_is_listed_twice() {
         for (index, (_, source)) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..index].iter().all(|(_, other)| other.container != source.container || other.path != source.path));
+            assert!(
+                FIELDS[..index]
+                    .iter()
+                    .all(|(_, other)| other.container != source.container || other.path != source.path)
+            );
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct FilterArgs {
     /// Network namespace: a name of `ip netns`, a path such as /proc/42/ns/net, or an inode number.
     #[arg(long = "netns", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
-    /// Process that acted on the socket. What happens in softirq has none.
+    /// Process that acted on the socket or owns it, as far as one is known.
     #[arg(long = "pid", value_name = "PID", value_delimiter = ',')]
     pids: Vec<u32>,
     /// Command name of that process; the kernel keeps 15 bytes of it.
@@ -98,8 +98,9 @@ impl Filter {
             verdicts,
         } = wanted;
         let step = &finding.step;
-        let Flow { family: socket_family, local, remote } = step.event.flow;
-        let task = step.event.task.as_ref();
+        let Flow { family: socket_family, local, remote } = step.flow();
+        let tasks = [step.event.task, step.connection.and_then(|connection| connection.owner)];
+        let task = |is: &dyn Fn(&Task) -> bool| tasks.iter().flatten().any(is);
         let either = |port: &PortRange| port.contains(local.port()) || port.contains(remote.port());
         let on =
             |network: &Network| [local, remote].iter().map(SocketAddr::ip).any(|ip| network.contains(ip));
@@ -109,8 +110,8 @@ impl Filter {
             && any(local_ports, |port| port.contains(local.port()))
             && any(remote_ports, |port| port.contains(remote.port()))
             && any(networks, on)
-            && any(pids, |pid| task.is_some_and(|task| task.pid == *pid))
-            && any(commands, |name| task.is_some_and(|task: &Task| name.is(task)))
+            && any(pids, |pid| task(&|task| task.pid == *pid))
+            && any(commands, |name| task(&|task| name.is(task)))
             && any(states, |states| states_of(step).into_iter().flatten().any(|state| states.contains(state)))
             && any(verdicts, |class| {
                 finding.judgement.as_ref().is_some_and(|judgement| judgement.verdict.class() == *class)

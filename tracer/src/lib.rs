@@ -12,6 +12,7 @@ pub mod filter;
 #[cfg(test)]
 mod fixture;
 pub mod kernel;
+pub mod pipeline;
 pub mod sink;
 pub mod step;
 pub mod tracker;

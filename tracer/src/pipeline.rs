@@ -12,8 +12,9 @@ use crate::{
     kernel::{
         adopt::{self, Snapshot},
         btf::Types,
+        counts::{self, Fate},
         load::{Attached, LoadError, Options},
-        ring::Ring,
+        ring::{BATCH, Ring},
     },
     step::Finding,
     tracker::{Limits, Tracker},
@@ -21,6 +22,9 @@ use crate::{
 
 /// Records that may wait in memory while the existing sockets are listed.
 const BACKLOG: usize = 1 << 20;
+
+/// Nanoseconds between two looks at the kernel side's counts.
+const COUNT_INTERVAL: u64 = 1_000_000_000;
 
 /// What the pipeline needs to know before it starts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +54,8 @@ pub struct State<'a> {
     pub attached: &'a Attached,
     /// The books.
     pub tracker: &'a Tracker,
+    /// What became of every firing, as of the last count.
+    pub fates: &'a [(Hook, Fate)],
     /// CLOCK_MONOTONIC, nanoseconds.
     pub now: u64,
     /// Records in the batch that has just ended.
@@ -86,7 +92,7 @@ pub async fn run(
     start_kernel_log(&mut attached);
 
     let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
-    let mut work = Work { tracker: Tracker::new(config.limits, attached.visible()), last_event: 0 };
+    let mut work = Work::new(config, &attached);
     for record in snapshot.records.chunks_exact(Record::SIZE) {
         match decode::decode(record, &attached.kernel) {
             Ok(event) => work.tracker.adopt(&event),
@@ -101,19 +107,26 @@ pub async fn run(
 
     let mut shutdown = pin!(shutdown);
     loop {
+        let before = now();
         let records = ring.drain(|record| work.record(record, &attached, sinks));
-        work.flush(sinks);
+        let is_drained = records < BATCH;
+        work.count_losses(&attached, !is_drained);
+        // Everything up to `before` has been seen only if the ring was found empty since.
+        work.flush(if is_drained { before } else { work.last_event }, sinks);
         if sinks.batch_end(&work.state(&attached, records)).is_break() {
             return Ok(());
         }
-        if records < crate::kernel::ring::BATCH {
-            tokio::select! {
-                biased;
-                () = &mut shutdown => return Ok(()),
-                () = ring.ready() => {}
+        let next = async {
+            if is_drained {
+                ring.ready().await;
+            } else {
+                tokio::task::yield_now().await;
             }
-        } else {
-            tokio::task::yield_now().await;
+        };
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            () = next => {}
         }
     }
 }
@@ -156,13 +169,24 @@ fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>
     (snapshot, backlog)
 }
 
-/// The pure part of the loop.
+/// What the loop carries from batch to batch.
 struct Work {
     tracker: Tracker,
+    fates: Vec<(Hook, Fate)>,
+    counted: u64,
     last_event: u64,
 }
 
 impl Work {
+    fn new(config: Config, attached: &Attached) -> Self {
+        Self {
+            tracker: Tracker::new(config.limits, attached.visible()),
+            fates: counts::fates(attached),
+            counted: now(),
+            last_event: 0,
+        }
+    }
+
     fn record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
         match decode::decode(record, &attached.kernel) {
             Ok(event) => {
@@ -173,14 +197,37 @@ impl Work {
         }
     }
 
-    fn flush(&mut self, sinks: &mut impl Sinks) {
-        self.tracker.flush(now(), &mut |step| sinks.finding(&checker::check(step)));
+    /// Asks the kernel side what was lost: once a second, and at once while the ring is busy.
+    fn count_losses(&mut self, attached: &Attached, is_busy: bool) {
+        let now = now();
+        if !is_busy && now.saturating_sub(self.counted) < COUNT_INTERVAL {
+            return;
+        }
+        self.counted = now;
+        let fates = counts::fates(attached);
+        for ((hook, fate), (_, earlier)) in fates.iter().zip(&self.fates) {
+            if fate.lost() > earlier.lost() {
+                self.tracker.lost(*hook, now);
+                log::warn!(
+                    "{} events of {} were lost ({} for want of room in the ring); what they would have shown is \
+                     inconclusive",
+                    fate.lost() - earlier.lost(),
+                    hook.name(),
+                    fate.ring_full - earlier.ring_full,
+                );
+            }
+        }
+        self.fates = fates;
+    }
+
+    fn flush(&mut self, now: u64, sinks: &mut impl Sinks) {
+        self.tracker.flush(now, &mut |step| sinks.finding(&checker::check(step)));
     }
 
     fn state<'a>(&'a self, attached: &'a Attached, records: usize) -> State<'a> {
         let now = now();
         let lag = (records > 0).then(|| now.saturating_sub(self.last_event));
-        State { attached, tracker: &self.tracker, now, records, lag }
+        State { attached, tracker: &self.tracker, fates: &self.fates, now, records, lag }
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod doctor;
 mod explain;
+mod run;
 mod text;
+mod watch;
 
 use std::{error::Error, process::ExitCode};
 
@@ -21,6 +23,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// The agent: follows every TCP state transition of this host and serves Prometheus metrics.
+    Run(run::Args),
+    /// Shows state transitions as they happen, each with its verdict.
+    Watch(watch::Args),
     /// Says what this kernel offers, what is missing, what that costs, and what to do about it.
     Doctor(doctor::Args),
     /// Says what the id of a rule, deviation, violation, cause or requirement means.
@@ -33,6 +39,8 @@ pub fn main() -> ExitCode {
     let Cli { verb, log_level } = Cli::parse();
     env_logger::Builder::new().filter_level(log_level).format_target(false).init();
     let done = match verb {
+        Verb::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Watch(args) => watch::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
         Verb::Doctor(args) => doctor::run(&args).map_err(boxed),
         Verb::Explain(args) => explain::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
     };

@@ -6,14 +6,15 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use tracer_ebpf::{
-    COPIES, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    COPIES, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL,
+    RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };
 
 use super::{
     btf::{BtfError, Types},
     kallsyms,
 };
-use crate::decode;
+use crate::{decode, tracker::Hooks};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
 
@@ -157,6 +158,12 @@ impl Attached {
         self.hooks.iter().any(|status| status.hook == hook && status.copies > 0)
     }
 
+    /// The hooks that deliver.
+    #[must_use]
+    pub fn visible(&self) -> Hooks {
+        self.hooks.iter().filter(|status| status.copies > 0).map(|status| status.hook).collect()
+    }
+
     /// Attaches everything that this kernel has.
     ///
     /// # Errors
@@ -178,7 +185,13 @@ impl Attached {
         match Self::attach(&settings, &plans, options.ring_bytes, &btf, types) {
             // Before 5.12 tracing programs get no socket cookies.
             Err(LoadError::Attach { source, .. }) if chain(&source).contains("bpf_get_socket_cookie") => {
-                Self::attach(&Settings { has_cookies: 0, ..settings }, &plans, options.ring_bytes, &btf, types)
+                Self::attach(
+                    &Settings { has_cookies: 0, ..settings },
+                    &plans,
+                    options.ring_bytes,
+                    &btf,
+                    types,
+                )
             }
             attached => attached,
         }
@@ -209,7 +222,8 @@ impl Attached {
         let mut programs = Vec::new();
         for Plan { hook, program, problem } in plans {
             let wanted = if problem.is_none() { *copies as usize } else { 0 };
-            let mut status = HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
+            let mut status =
+                HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
             for copy in 0..wanted {
                 let name = format!("{program}_{copy}");
                 match attach(&mut ebpf, btf, &name, *hook) {
@@ -232,9 +246,10 @@ impl Attached {
 
         let ring = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
             .map_err(|source| LoadError::Map { name: RING_MAP, source })?;
-        let counts = PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
-            .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
-        let kernel = decode::Kernel { reset_reasons: types.enum_values("sk_rst_reason", "SK_RST_REASON_") };
+        let counts =
+            PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
+                .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
+        let kernel = types.for_decoder();
         let offsets = offsets.clone();
         Ok((Self { ebpf, hooks, programs, kernel, counts, offsets, has_cookies: *has_cookies == 1 }, ring))
     }
@@ -269,7 +284,8 @@ struct Symbols {
 impl Symbols {
     fn read() -> Self {
         let [timewait_timer, request_timer, tracepoint_srcu] =
-            kallsyms::addresses(["tw_timer_handler", "reqsk_timer_handler", "tracepoint_srcu"]).unwrap_or_default();
+            kallsyms::addresses(["tw_timer_handler", "reqsk_timer_handler", "tracepoint_srcu"])
+                .unwrap_or_default();
         Self { timewait_timer, request_timer, tracepoint_srcu }
     }
 
@@ -329,7 +345,12 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
     plans
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, hook: Hook) -> Result<aya::programs::ProgramFd, ProgramError> {
+fn attach(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    name: &str,
+    hook: Hook,
+) -> Result<aya::programs::ProgramFd, ProgramError> {
     let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let program: &mut BtfTracePoint = program.try_into()?;
     program.load(hook.name(), btf)?;

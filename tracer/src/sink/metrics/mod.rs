@@ -26,10 +26,10 @@ use crate::{
         load::HookStatus,
     },
     step::{Finding, StepKind, TimewaitPath},
+    tracker::Books,
 };
 
 pub use identity::{REVISION, VERSION, kernel as running_kernel};
-pub use transitions::Books;
 
 /// A counter of the kernel that ours is compared with: the values of `tcptracer_kernel_difference{counter}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,7 +12,8 @@ use model::{
 use prometheus::TextEncoder;
 use tracer_ebpf::Hook;
 
-use super::{Books, KernelCounter, Metrics};
+use super::{KernelCounter, Metrics};
+use crate::tracker::Books;
 use crate::{
     decode::Kernel,
     event::{Event, Family, Flow, SocketId, What},
@@ -331,10 +332,15 @@ fn a_minisockets_end_is_checked_as_well() {
 fn sockets_are_levels() {
     let metrics = Metrics::new(&kernel()).expect("distinct names");
     let mut books = Books::default();
-    books.sockets[LinuxState::Established as usize] = [5, 2];
-    books.sockets[LinuxState::TimeWait as usize] = [0, 7];
-    books.sockets[LinuxState::FinWait2 as usize] = [3, 0];
-    books.fin_wait2_minisockets = [1, 0];
+    for (state, family, count) in [
+        (LinuxState::Established, Family::Ipv4, 5),
+        (LinuxState::Established, Family::Ipv6, 2),
+        (LinuxState::FinWait2, Family::Ipv4, 2),
+    ] {
+        (0..count).for_each(|_| books.enter(state, family));
+    }
+    (0..7).for_each(|_| books.enter_minisocket(LinuxState::TimeWait, Family::Ipv6));
+    books.enter_minisocket(LinuxState::FinWait2, Family::Ipv4);
     let full = moved(&metrics, |metrics| metrics.sockets(&books));
     let expected = [
         (r#"fin_wait2_minisockets{family="ipv4"}"#, 1.0),

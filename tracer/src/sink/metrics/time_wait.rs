@@ -3,13 +3,11 @@
 use model::linux::LinuxState;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 
-use super::{
-    Books,
-    family::{self, Made, level, seconds},
-};
+use super::family::{self, Made, level, seconds};
 use crate::{
     event::Family,
     step::{TimewaitEnd, TimewaitPath},
+    tracker::Books,
 };
 
 /// Seconds; dense around the 60 s that Linux keeps.
@@ -103,10 +101,9 @@ impl TimeWait {
     }
 
     pub(super) fn sockets(&self, books: &Books) {
-        let in_time_wait = books.sockets[LinuxState::TimeWait as usize];
-        for family in Family::ALL.map(|family| family as usize) {
-            self.sockets[family].set(level(in_time_wait[family]));
-            self.fin_wait2_minisockets[family].set(level(books.fin_wait2_minisockets[family]));
+        for family in Family::ALL {
+            self.sockets[family as usize].set(level(books.get(LinuxState::TimeWait, family)));
+            self.fin_wait2_minisockets[family as usize].set(level(books.fin_wait2_minisockets(family)));
         }
     }
 }

@@ -4,7 +4,7 @@ use model::linux::{LinuxState, PAIRS, Transition};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::family::{self, Made, level, seconds};
-use crate::event::Family;
+use crate::{event::Family, tracker::Books};
 
 const STATES: usize = LinuxState::ALL.len();
 
@@ -21,16 +21,6 @@ pub(super) const SILENT: [Transition; 6] = [
 /// Seconds, 100 us to a day.
 const STATE_DURATION: [f64; 12] =
     [0.0001, 0.001, 0.01, 0.1, 1.0, 5.0, 30.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0];
-
-/// Sockets by state and family, as `ss` shows them: minisockets and half-open requests included, each under the state
-/// that it stands for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Books {
-    /// Sockets, by [`LinuxState`] and [`Family`] (in the order of their `ALL`).
-    pub sockets: [[u64; 2]; STATES],
-    /// Of those in FIN_WAIT2, the ones that are timewait minisockets, by family.
-    pub fin_wait2_minisockets: [u64; 2],
-}
 
 pub(super) struct Transitions {
     family: IntCounterVec,
@@ -106,9 +96,12 @@ impl Transitions {
     }
 
     pub(super) fn sockets(&self, books: &Books) {
-        for (gauges, counts) in self.sockets.iter().zip(books.sockets) {
-            for (gauge, count) in gauges.iter().zip(counts) {
-                gauge.set(level(count));
+        for family in Family::ALL {
+            for state in LinuxState::ALL {
+                let minisockets =
+                    if state == LinuxState::FinWait2 { books.fin_wait2_minisockets(family) } else { 0 };
+                let count = books.get(state, family) + minisockets;
+                self.sockets[state as usize][family as usize].set(level(count));
             }
         }
     }
