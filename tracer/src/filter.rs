@@ -104,7 +104,7 @@ impl Filter {
         let either = |port: &PortRange| port.contains(local.port()) || port.contains(remote.port());
         let on =
             |network: &Network| [local, remote].iter().map(SocketAddr::ip).any(|ip| network.contains(ip));
-        family.is_none_or(|wanted| wanted == socket_family)
+        family.is_none_or(|wanted| wanted == socket_family && step.has_socket())
             && any(namespaces, |wanted| *wanted == step.event.socket.netns)
             && any(ports, either)
             && any(local_ports, |port| port.contains(local.port()))
@@ -155,7 +155,7 @@ mod tests {
     use model::{Inconclusive, Verdict, linux::Code};
 
     use super::{Filter, FilterArgs};
-    use crate::fixture::Seen;
+    use crate::{fixture::Seen, step::StepKind};
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -250,6 +250,14 @@ mod tests {
         assert!(!shows("--pid 42", &web()), "softirq is nobody's");
         let long = web().task(42, "a-rather-long-n");
         assert!(shows("--comm a-rather-long-name", &long), "the kernel keeps 15 bytes");
+    }
+
+    #[test]
+    fn a_reset_of_no_socket_has_no_family() {
+        let mut reset = web().as_step(StepKind::Reset { sent: true });
+        reset.event.socket.address = 0;
+        assert!(shows("", &reset));
+        assert!(!shows("--family ipv4", &reset) && !shows("--family ipv6", &reset));
     }
 
     #[test]

@@ -218,6 +218,12 @@ impl Step<'_> {
         self.connection.map_or(self.event.flow, Connection::flow)
     }
 
+    /// False for a reset that belongs to no socket: it has no ends that are known, and no family.
+    #[must_use]
+    pub const fn has_socket(&self) -> bool {
+        self.event.socket.address != 0
+    }
+
     /// The task that acted on the socket, or else the one that owns it.
     #[must_use]
     pub fn task(&self) -> Option<Task> {

@@ -123,6 +123,7 @@ async fn watch(
 ) -> Result<Summary, WatchError> {
     let stop = stop_signal().map_err(WatchError::Signal)?;
     let types = Types::of_running_kernel()?;
+    // Until the pipeline says when it has started.
     let epoch = Epoch { monotonic: 0, wall: Timestamp::now() };
     let mut sinks = Watch {
         stream: Stream::new(io::stdout(), format, selection, epoch),
@@ -178,42 +179,50 @@ impl Sinks for Watch {
             return ControlFlow::Continue(());
         }
         self.summary.elapsed = elapsed;
-        for (_, fate) in counts::fates(state.attached) {
+        for (hook, fate) in counts::fates(state.attached) {
             self.summary.ring_full += fate.ring_full;
             self.summary.missed += fate.missed;
+            if fate.lost() > 0 {
+                self.summary.hooks.push(hook.name());
+            }
         }
         ControlFlow::Break(())
     }
 }
 
 /// What is said at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Summary {
     elapsed: Duration,
     shown: Shown,
     /// Lost for want of room in the ring.
     ring_full: u64,
-    /// Lost since every copy of the handler was interrupted.
+    /// Firings that found every copy of the handler interrupted; some may have been no business of ours.
     missed: u64,
+    /// Hooks that lost something.
+    hooks: Vec<&'static str>,
     /// Records that did not decode.
     malformed: u64,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { elapsed, shown: Shown { shown, seen }, ring_full, missed, malformed } = *self;
+        let Self { elapsed, shown: Shown { shown, seen }, ring_full, missed, hooks, malformed } = self;
         write!(f, "{:.1} s: {shown} shown of {seen} seen, ", elapsed.as_secs_f64())?;
         let lost = ring_full + missed + malformed;
         if lost == 0 {
             return f.write_str("none lost");
         }
-        write!(f, "{lost} LOST")?;
+        write!(f, "{}{lost} LOST", if *missed > 0 { "up to " } else { "" })?;
+        if !hooks.is_empty() {
+            write!(f, " ({})", hooks.join(", "))?;
+        }
         let causes = [
             (ring_full, "for want of room in the ring, which a larger --ring-bytes gives"),
             (missed, "while every copy of a handler was interrupted, against which more --copies help"),
             (malformed, "that could not be read, which is an error to report"),
         ];
-        for (count, cause) in causes.into_iter().filter(|(count, _)| *count > 0) {
+        for (count, cause) in causes.into_iter().filter(|(count, _)| **count > 0) {
             write!(f, "; {count} {cause}")?;
         }
         f.write_str(". The connections they belong to are inconclusive until their next transition.")
@@ -245,8 +254,20 @@ mod tests {
 
     #[test]
     fn a_loss_says_what_it_means_and_what_helps() {
-        let summary = Summary { ring_full: 7, missed: 2, ..Summary::default() }.to_string();
-        for part in ["9 LOST; 7 for want", "--ring-bytes", "2 while every copy", "--copies", "inconclusive"] {
+        let summary = Summary {
+            ring_full: 7,
+            missed: 2,
+            hooks: vec!["timer_start", "timer_cancel"],
+            ..Summary::default()
+        };
+        let summary = summary.to_string();
+        for part in [
+            "up to 9 LOST (timer_start, timer_cancel); 7 for want",
+            "--ring-bytes",
+            "2 while every copy",
+            "--copies",
+            "inconclusive",
+        ] {
             assert!(summary.contains(part), "{part} in {summary}");
         }
     }

@@ -22,9 +22,8 @@ struct Line<'a> {
     hook: &'static str,
     cookie: u64,
     netns: u64,
-    family: &'static str,
-    local: SocketAddr,
-    remote: SocketAddr,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    ends: Option<Ends>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +37,14 @@ struct Line<'a> {
     step: Body,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     judged: Option<Judged>,
+}
+
+/// Left out where no socket was involved, as for a reset that answers a segment for nobody.
+#[derive(Debug, Serialize)]
+struct Ends {
+    family: &'static str,
+    local: SocketAddr,
+    remote: SocketAddr,
 }
 
 /// What belongs to a kind of step.
@@ -118,9 +125,11 @@ pub(super) fn line(
         hook: event.hook.name(),
         cookie: event.socket.cookie,
         netns: event.socket.netns,
-        family: flow.family.name(),
-        local: flow.local,
-        remote: flow.remote,
+        ends: finding.step.has_socket().then(|| Ends {
+            family: flow.family.name(),
+            local: flow.local,
+            remote: flow.remote,
+        }),
         pid: event.task.map(|task| task.pid),
         comm: event.task.as_ref().map(Task::name),
         owner_pid: owner.map(|task| task.pid),

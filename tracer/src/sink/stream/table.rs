@@ -66,17 +66,21 @@ impl Table {
         let flow = finding.step.flow();
         let task = finding.step.task();
         let unknown = || "-".to_owned();
+        let family = match flow.family {
+            _ if !finding.step.has_socket() => "-",
+            Family::Ipv4 => "4",
+            Family::Ipv6 => "6",
+        };
+        let [local, remote] = [flow.local, flow.remote]
+            .map(|end| if finding.step.has_socket() { end.to_string() } else { unknown() });
         let (what, nanoseconds) = describe(finding, kernel);
         let cells = [
             decimals(epoch.elapsed(event.time), 1_000_000_000),
             task.map_or_else(unknown, |task| task.pid.to_string()),
             task.map_or_else(unknown, |task| printable(&task.name())),
-            match flow.family {
-                Family::Ipv4 => "4".to_owned(),
-                Family::Ipv6 => "6".to_owned(),
-            },
-            flow.local.to_string(),
-            flow.remote.to_string(),
+            family.to_owned(),
+            local,
+            remote,
             what,
             nanoseconds.map_or_else(unknown, |nanoseconds| decimals(nanoseconds, 1_000_000)),
             String::new(),

@@ -294,3 +294,18 @@ fn the_story_fills_in_what_the_kernel_has_forgotten() {
     assert_eq!((&last["owner_pid"], &last["owner_comm"]), (&4242.into(), &"curl".into()));
     assert!(last["pid"].is_null(), "softirq is nobody's: {last}");
 }
+
+#[test]
+fn a_reset_of_no_socket_has_no_ends() {
+    let mut reset = more()[2].clone();
+    reset.event.socket.address = 0;
+    let all = || Selection { all: true, ..Selection::default() };
+    let json: serde_json::Value =
+        serde_json::from_str(&write(Format::Json, all(), &[reset.clone()])).unwrap();
+    assert!(json["local"].is_null() && json["family"].is_null(), "{json}");
+    let table = write(plain(80), all(), &[reset]);
+    assert_eq!(
+        table.lines().nth(1),
+        Some("-                    -                    RST sent tcp_abort_on_close")
+    );
+}
