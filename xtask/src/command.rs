@@ -40,6 +40,11 @@ pub fn quietly(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// True if the file is there and can be loaded and run, shared libraries included.
+pub fn runs(program: &Path) -> bool {
+    program.is_file() && quietly(Command::new(program).arg("--version"))
+}
+
 /// `Ok` if the command ended well.
 pub fn succeeded(command: &Command, status: ExitStatus) -> Result<(), Error> {
     if status.success() { Ok(()) } else { Err(Error::Failed { command: line(command), status }) }

@@ -17,7 +17,7 @@ static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNTS, 0)
 
 /// Firings that a copy has handled lately, per hook.
 #[map]
-pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
+pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
 
 #[unsafe(no_mangle)]
 static OFFSETS: [u32; FIELDS.len()] = [MISSING; FIELDS.len()];
@@ -63,7 +63,7 @@ global!(/// Waiting bytes from which on a record wakes the reader.
 /// Counts one firing.
 #[inline(always)]
 pub fn count(hook: Hook, copy: u8, outcome: Outcome) -> u64 {
-    match COUNTS.get_ptr_mut(hook.count_index(copy as usize, outcome)) {
+    match COUNTS.get_ptr_mut(hook.count_index(u32::from(copy), outcome)) {
         // SAFETY: the pointer is this CPU's own slot of the map.
         Some(slot) => unsafe {
             *slot += 1;

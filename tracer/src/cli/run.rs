@@ -62,7 +62,7 @@ impl KernelArgs {
     /// As the loader wants it.
     #[must_use]
     pub fn options(&self) -> Options {
-        Options { ring_bytes: self.ring_bytes, copies: self.copies.map(usize::from) }
+        Options { ring_bytes: self.ring_bytes, copies: self.copies.map(u32::from) }
     }
 }
 

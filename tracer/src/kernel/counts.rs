@@ -75,7 +75,7 @@ fn fate(attached: &Attached, hook: Hook) -> Fate {
     Fate { delivered, filtered, ring_full, missed: skipped.saturating_sub(recovered), recovered }
 }
 
-fn count(counts: &PerCpuArray<MapData, u64>, hook: Hook, copy: usize, outcome: Outcome) -> u64 {
+fn count(counts: &PerCpuArray<MapData, u64>, hook: Hook, copy: u32, outcome: Outcome) -> u64 {
     counts.get(&hook.count_index(copy, outcome), 0).map_or(0, |values| values.iter().sum())
 }
 

@@ -24,7 +24,7 @@ pub struct Options {
     /// Size of the ring, bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Copies of each handler, 1 to [`COPIES`]; `None`: as many as this kernel's way of nesting asks for.
-    pub copies: Option<usize>,
+    pub copies: Option<u32>,
 }
 
 impl Default for Options {
@@ -115,7 +115,7 @@ pub struct HookStatus {
     /// How it attaches.
     pub kind: Kind,
     /// Copies attached; 0: the hook is missing.
-    pub copies: usize,
+    pub copies: u32,
     /// Why it is missing, or why fewer copies than asked for.
     pub problem: Option<String>,
 }
@@ -128,7 +128,7 @@ pub struct Loaded {
     /// The hook it serves.
     pub hook: Hook,
     /// Which copy.
-    pub copy: usize,
+    pub copy: u32,
     /// Its descriptor, for `/proc/self/fdinfo`.
     pub fd: aya::programs::ProgramFd,
 }
@@ -178,7 +178,7 @@ impl Attached {
             timewait_timer: symbols.timewait_timer.unwrap_or(u64::MAX),
             request_timer: symbols.request_timer.unwrap_or(u64::MAX),
             wakeup: u64::from(options.ring_bytes / 16).min(1 << 20),
-            copies: options.copies.unwrap_or_else(|| symbols.copies()).clamp(1, COPIES) as u64,
+            copies: options.copies.unwrap_or_else(|| symbols.copies()).clamp(1, COPIES).into(),
             has_cookies: 1,
         };
         let plans = plans(types, &symbols);
@@ -221,10 +221,10 @@ impl Attached {
         let mut hooks = Vec::new();
         let mut programs = Vec::new();
         for Plan { hook, program, problem } in plans {
-            let wanted = if problem.is_none() { *copies as usize } else { 0 };
+            let wanted = if problem.is_none() { *copies } else { 0 };
             let mut status =
                 HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
-            for copy in 0..wanted {
+            for copy in (0..COPIES).filter(|copy| u64::from(*copy) < wanted) {
                 let name = format!("{program}_{copy}");
                 match attach(&mut ebpf, btf, &name, *hook) {
                     Ok(fd) => {
@@ -290,7 +290,7 @@ impl Symbols {
     }
 
     /// Where tracepoints run under SRCU their programs can be preempted, and nest deeper than task and softirq.
-    fn copies(&self) -> usize {
+    fn copies(&self) -> u32 {
         if self.tracepoint_srcu.is_some() { COPIES } else { 2 }
     }
 }
@@ -367,7 +367,7 @@ fn load_snapshot(ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {
     HookStatus {
         hook: Hook::Snapshot,
         kind: Kind::Iter,
-        copies: usize::from(loaded.is_ok()),
+        copies: loaded.is_ok().into(),
         problem: loaded.err().map(|error| chain(&error)),
     }
 }

@@ -102,7 +102,7 @@ mod tests {
     use super::{Health, Sick};
     use crate::kernel::load::{HookStatus, Kind};
 
-    fn state_hook(copies: usize, problem: Option<&str>) -> [HookStatus; 1] {
+    fn state_hook(copies: u32, problem: Option<&str>) -> [HookStatus; 1] {
         [HookStatus { hook: Hook::State, kind: Kind::TpBtf, copies, problem: problem.map(str::to_owned) }]
     }
 

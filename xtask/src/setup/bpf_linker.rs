@@ -8,8 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::toolchain::{self, Toolchain, runs};
-use crate::{cargo, command, linker_path, privilege};
+use super::toolchain::{self, Toolchain};
+use crate::{
+    cargo,
+    command::{self, runs},
+    linker_path, privilege,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,8 +44,7 @@ pub fn ensure(toolchain: &Toolchain) -> Result<(), Error> {
         return Ok(());
     }
     let cache = linker_path::cache_folder().ok_or(Error::NoCache)?;
-    let owner = owner_of_nearest(&cache);
-    fs::create_dir_all(&cache).map_err(failed("create", &cache))?;
+    create_folder(&cache)?;
     // The kernel frees the lock when the process ends, however it ends.
     let _lock = lock(&cache.join("setup.lock"))?;
     // Another call may have built it while this one waited.
@@ -49,7 +52,7 @@ pub fn ensure(toolchain: &Toolchain) -> Result<(), Error> {
         let place = cache.join(linker_path::installation_name(&toolchain.release));
         build(toolchain, &place)?;
     }
-    give_back(&cache, owner)
+    give_back(&cache)
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
@@ -115,18 +118,34 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::File { what, path, source }
 }
 
-/// User and group of the nearest folder that exists.
-fn owner_of_nearest(path: &Path) -> Option<(u32, u32)> {
-    let metadata = path.ancestors().find_map(|folder| folder.metadata().ok())?;
-    Some((metadata.uid(), metadata.gid()))
-}
-
-/// Root working in a user's home (sudo with the user's HOME) leaves nothing there that the user could not replace.
-fn give_back(path: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
-    match owner {
-        Some((user, group)) if privilege::is_root() && user != 0 => chown_all(path, user, group),
+/// Creates the folder and the folders above it, each owned by the owner of the one it is in: root working in a user's home
+/// (sudo with the user's HOME) leaves nothing there that the user could not use.
+fn create_folder(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(path);
+    if parent != path {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", path)(source)),
+        _ if privilege::is_root() => {
+            let metadata = parent.metadata().map_err(failed("look at", parent))?;
+            lchown(path, Some(metadata.uid()), Some(metadata.gid()))
+                .map_err(failed("change the owner of", path))
+        }
         _ => Ok(()),
     }
+}
+
+/// Gives everything in the folder to the folder's owner, if root made it for somebody else.
+fn give_back(folder: &Path) -> Result<(), Error> {
+    let metadata = folder.metadata().map_err(failed("look at", folder))?;
+    if privilege::is_root() && metadata.uid() != 0 {
+        chown_all(folder, metadata.uid(), metadata.gid())?;
+    }
+    Ok(())
 }
 
 fn chown_all(path: &Path, user: u32, group: u32) -> Result<(), Error> {
@@ -137,4 +156,45 @@ fn chown_all(path: &Path, user: u32, group: u32) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process};
+
+    use super::*;
+
+    #[test]
+    fn what_root_makes_in_a_users_home_is_the_users() {
+        let home = env::temp_dir().join(format!("tcp-tracer-home-{}", process::id()));
+        fs::create_dir(&home).unwrap();
+        if privilege::is_root() {
+            lchown(&home, Some(1234), Some(1234)).unwrap();
+        }
+        let owner = home.metadata().unwrap().uid();
+        let cache = home.join(".cache/tcp-tracer");
+
+        create_folder(&cache).unwrap();
+        fs::write(cache.join("made-by-root"), "").unwrap();
+        give_back(&cache).unwrap();
+
+        for made in [home.join(".cache"), cache.clone(), cache.join("made-by-root")] {
+            assert_eq!(made.metadata().unwrap().uid(), owner, "{}", made.display());
+        }
+        fs::remove_dir_all(&home).unwrap();
+    }
+
+    #[test]
+    fn removing_what_is_absent_is_no_error_and_a_link_goes_without_its_target() {
+        let folder = env::temp_dir().join(format!("tcp-tracer-remove-{}", process::id()));
+        let (target, link) = (folder.join("target"), folder.join("link"));
+        fs::create_dir_all(&target).unwrap();
+        symlink(&target, &link).unwrap();
+
+        remove(&link).unwrap();
+        assert!(target.is_dir() && !link.exists());
+        remove(&link).unwrap();
+        remove(&folder).unwrap();
+        assert!(!folder.exists());
+    }
 }

@@ -1,12 +1,6 @@
 //! The compiler that cargo uses here, and the components of it that we need.
 
-use std::{
-    env,
-    ffi::OsString,
-    fs, io,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsString, fs, io, path::PathBuf, process::Command};
 
 use crate::{cargo, command, linker_path::rustc_field};
 
@@ -124,11 +118,6 @@ fn choose_llvm(names: impl Iterator<Item = String>, major: u32) -> Option<String
         .collect();
     candidates.sort_by_key(|name| (!name.starts_with(&versioned), name.clone()));
     candidates.into_iter().next()
-}
-
-/// True if the file is there and a program could be loaded from it.
-pub fn runs(program: &Path) -> bool {
-    program.is_file() && command::quietly(Command::new(program).arg("--version"))
 }
 
 #[cfg(test)]
