@@ -5,7 +5,7 @@ use model::Inconclusive;
 use model::linux::{Evidence, History, Judgement, LinuxState, Transition};
 
 use crate::{
-    event::{Event, Family},
+    event::{Event, Family, Flow, Task},
     tracker::Connection,
 };
 
@@ -210,5 +210,23 @@ impl Step<'_> {
     #[must_use]
     pub fn family(&self) -> Family {
         self.event.flow.family
+    }
+
+    /// Both ends, as far as the story knows them: the kernel forgets the ports of a closed socket.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        self.connection.map_or(self.event.flow, Connection::flow)
+    }
+
+    /// False for a reset that belongs to no socket: it has no ends that are known, and no family.
+    #[must_use]
+    pub const fn has_socket(&self) -> bool {
+        self.event.socket.address != 0
+    }
+
+    /// The task that acted on the socket, or else the one that owns it.
+    #[must_use]
+    pub fn task(&self) -> Option<Task> {
+        self.event.task.or_else(|| self.connection?.owner)
     }
 }

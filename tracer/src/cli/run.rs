@@ -173,7 +173,7 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
 }
 
 /// Becomes true with the first SIGINT or SIGTERM.
-fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
+pub(super) fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let (stop, receiver) = watch::channel(false);

@@ -322,7 +322,6 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
     };
     let mut plans = Vec::new();
     for (hook, program) in [
-        (Hook::State, "state"),
         (Hook::Destroy, "destroy"),
         (Hook::ReceiveReset, "receive_reset"),
         (Hook::SendReset, send_reset),
@@ -331,6 +330,8 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
         (Hook::TimerStart, "timer_start"),
         (Hook::TimerCancel, "timer_cancel"),
         (Hook::TimerExpire, "timer_expire"),
+        // Last: from the first transition on, what explains it (a minisocket, a reset) has been seen.
+        (Hook::State, "state"),
     ] {
         let is_timer = matches!(hook, Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire);
         let problem = if types.tracepoint_arguments(hook.name()).is_none() {
