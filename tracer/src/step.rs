@@ -1,8 +1,8 @@
 //! What one event means for the connection it belongs to: the tracker's answer, the checker's question, and, once
 //! judged, the sinks' input.
 
-use model::linux::{Evidence, History, Judgement, LinuxState, Transition};
 use model::Inconclusive;
+use model::linux::{Evidence, History, Judgement, LinuxState, Transition};
 
 use crate::{
     event::{Event, Family},
@@ -42,7 +42,7 @@ pub enum StepKind {
         role: Role,
         /// How it ended.
         result: HandshakeResult,
-        /// How long it took, nanoseconds, or why that is not known. Only established handshakes are timed.
+        /// How long it took until then, nanoseconds, or why that is not known.
         duration: Result<u64, Untimed>,
     },
     /// A SYN was sent again.
