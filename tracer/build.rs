@@ -39,7 +39,7 @@ fn build() -> Result<(), Error> {
         Some("big") => "bpfeb-unknown-none",
         _ => "bpfel-unknown-none",
     };
-    let built = run_cargo(workspace, &out_dir.join("ebpf-target"), target, &linker)?;
+    let built = run_cargo(workspace, &ebpf_target_dir(&out_dir), target, &linker)?;
 
     let embedded = out_dir.join(PROGRAM);
     fs::copy(&built, &embedded).map_err(|source| Error::Copy { from: built, to: embedded, source })?;
@@ -82,7 +82,13 @@ fn installed_linker() -> Result<Option<PathBuf>, Error> {
     Ok(linker_path::installed(release))
 }
 
-/// Builds the program in a target folder of its own, because the outer cargo holds the lock of the usual one.
+/// A target folder of its own, because the outer cargo holds the lock of the usual one; beside the profiles, so that
+/// debug, release and clippy builds share it. Cargo marks the top of a target folder with `CACHEDIR.TAG`.
+fn ebpf_target_dir(out_dir: &Path) -> PathBuf {
+    let top = out_dir.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    top.unwrap_or(out_dir).join("ebpf")
+}
+
 fn run_cargo(workspace: &Path, target_dir: &Path, target: &str, linker: &Path) -> Result<PathBuf, Error> {
     let mut command = Command::new(variable("CARGO")?);
     command

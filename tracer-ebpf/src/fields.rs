@@ -14,6 +14,8 @@ pub struct Source {
     pub bytes: u32,
     /// Without a required field nothing can be traced; without another one some evidence is missing.
     pub required: bool,
+    /// Only good as a plain integer: an atomic that the kernel fills on demand says nothing while it is 0.
+    pub plain: bool,
 }
 
 macro_rules! fields {
@@ -25,11 +27,13 @@ macro_rules! fields {
 
         /// Every [`Field`] in the order of its number.
         pub const FIELDS: &[(Field, Source)] = &[$((Field::$name, Source {
-            container: $container, path: $path, bytes: $bytes, required: fields!(@$need),
+            container: $container,
+            path: $path,
+            bytes: $bytes,
+            required: matches!(stringify!($need).as_bytes(), b"required"),
+            plain: matches!(stringify!($need).as_bytes(), b"optional_plain"),
         }),)*];
     };
-    (@required) => { true };
-    (@optional) => { false };
 }
 
 fields! {
@@ -46,7 +50,7 @@ fields! {
     Flags = "sock_common" "skc_flags" 8 required;
     TimewaitRcvNxt = "sock_common" "skc_tw_rcv_nxt" 4 optional;
     TimewaitSndNxt = "sock_common" "skc_tw_snd_nxt" 4 optional;
-    NetCookie = "net" "net_cookie" 8 optional;
+    NetCookie = "net" "net_cookie" 8 optional_plain;
     NetInum = "net" "ns.inum" 4 required;
     Owned = "sock" "sk_lock.owned" 4 required;
     Protocol = "sock" "sk_protocol" 2 required;
@@ -93,7 +97,11 @@ mod tests {
     #[test]
     fn no_field_is_listed_twice() {
         for (index, (_, source)) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..index].iter().all(|(_, other)| other.container != source.container || other.path != source.path));
+            assert!(
+                FIELDS[..index]
+                    .iter()
+                    .all(|(_, other)| other.container != source.container || other.path != source.path)
+            );
         }
     }
 }

@@ -5,7 +5,7 @@
 /// The kernel skips a program that is already active on the CPU (`bpf_prog_enter`'s recursion guard,
 /// `trace_call_bpf`); a second program on the same tracepoint still runs. Two are enough where tracepoint programs
 /// cannot be preempted: only softirq can interrupt a task. Preemptible tracepoints (SRCU, from 7.x) nest deeper.
-pub const COPIES: usize = 4;
+pub const COPIES: u32 = 4;
 
 /// Where a record comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,12 +73,15 @@ impl Hook {
 
     /// Index into the counts for a firing of this hook that `copy` handled with `outcome`.
     #[must_use]
-    pub const fn count_index(self, copy: usize, outcome: Outcome) -> u32 {
-        ((self as usize * COPIES + copy) * Outcome::ALL.len() + outcome as usize) as u32
+    pub const fn count_index(self, copy: u32, outcome: Outcome) -> u32 {
+        (self as u32 * COPIES + copy) * Outcome::COUNT + outcome as u32
     }
 
     /// Entries that the counts map needs.
-    pub const COUNTS: u32 = (Self::ALL.len() * COPIES * Outcome::ALL.len()) as u32;
+    pub const COUNTS: u32 = Self::COUNT * COPIES * Outcome::COUNT;
+
+    /// How many hooks there are.
+    pub const COUNT: u32 = Self::Snapshot as u32 + 1;
 }
 
 /// What became of one firing of a hook.
@@ -96,6 +99,9 @@ pub enum Outcome {
 impl Outcome {
     /// Every outcome, in the order of its number.
     pub const ALL: [Self; 3] = [Self::Delivered, Self::Filtered, Self::RingFull];
+
+    /// How many outcomes there are.
+    const COUNT: u32 = Self::RingFull as u32 + 1;
 }
 
 #[cfg(test)]
@@ -108,7 +114,9 @@ mod tests {
             assert_eq!(hook as usize, number);
             assert_eq!(Hook::from_u8(hook as u8), Some(hook));
         }
-        assert_eq!(Hook::from_u8(Hook::ALL.len() as u8), None);
+        assert_eq!(Hook::ALL.len(), Hook::COUNT as usize);
+        assert_eq!(Hook::from_u8(10), None);
+        assert_eq!(Outcome::ALL.len(), Outcome::COUNT as usize);
     }
 
     #[test]

@@ -1,5 +1,13 @@
 //! The eBPF programs. On the host there is nothing to run: the agent embeds the object built for the BPF target.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the kernel's types are wider than values"
+    )
+)]
 
 #[cfg(target_arch = "bpf")]
 mod programs;

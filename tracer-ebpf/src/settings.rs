@@ -13,6 +13,8 @@ pub const REQUEST_TIMER_GLOBAL: &str = "REQUEST_TIMER";
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
 /// `u64`: copies of each handler that are attached.
 pub const COPIES_GLOBAL: &str = "ATTACHED_COPIES";
+/// `u64`: 1 where tracing programs may call `bpf_get_socket_cookie` (from 5.12), else 0.
+pub const HAS_COOKIES_GLOBAL: &str = "HAS_COOKIES";
 
 /// The ring buffer that carries [`Record`](crate::Record)s.
 pub const RING_MAP: &str = "RECORDS";

@@ -139,8 +139,15 @@ fn socket_error(errno: i32) -> SocketError {
         libc::EPIPE => SocketError::BrokenPipe,
         libc::ETIMEDOUT => SocketError::TimedOut,
         libc::ECONNABORTED => SocketError::Aborted,
-        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN | libc::ENOPROTOOPT
-        | libc::EACCES | libc::EPERM | libc::EMSGSIZE | libc::EPROTO => SocketError::Unreachable,
+        libc::EHOSTUNREACH
+        | libc::ENETUNREACH
+        | libc::EHOSTDOWN
+        | libc::ENETDOWN
+        | libc::ENOPROTOOPT
+        | libc::EACCES
+        | libc::EPERM
+        | libc::EMSGSIZE
+        | libc::EPROTO => SocketError::Unreachable,
         _ => SocketError::Other,
     }
 }

@@ -5,8 +5,15 @@
 //! ```
 
 pub mod checker;
+pub mod cli;
 pub mod decode;
 pub mod event;
+pub mod filter;
+#[cfg(test)]
+mod fixture;
 pub mod kernel;
+pub mod pipeline;
+pub mod sink;
 pub mod step;
 pub mod tracker;
+pub mod web;

@@ -1,2 +1,7 @@
 //! `tcp-tracer`: an eBPF-assisted tracer of the kernel's TCP with a reference model.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracer::cli::main()
+}

@@ -1,2 +1,66 @@
 //! Tasks of this repository: `cargo xtask setup|run|test|check`.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cargo;
+mod check;
+mod command;
+mod linker_path;
+mod privilege;
+mod run;
+mod setup;
+mod test;
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what building and testing need and this machine lacks
+    Setup,
+    /// Build everything and start the agent, as root
+    Run(run::Options),
+    /// Run the tests, the live ones on this kernel included
+    Test(test::Options),
+    /// Check format, lints and documentation, host and eBPF
+    Check,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Setup(#[from] setup::Error),
+    #[error(transparent)]
+    Run(#[from] run::Error),
+    #[error(transparent)]
+    Test(#[from] test::Error),
+    #[error(transparent)]
+    Check(#[from] check::Error),
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<(), Error> {
+    match task {
+        Task::Setup => setup::everything()?,
+        Task::Run(options) => run::run(&options)?,
+        Task::Test(options) => test::test(&options)?,
+        Task::Check => check::check()?,
+    }
+    Ok(())
+}

@@ -17,7 +17,7 @@ static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNTS, 0)
 
 /// Firings that a copy has handled lately, per hook.
 #[map]
-pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
+pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
 
 #[unsafe(no_mangle)]
 static OFFSETS: [u32; FIELDS.len()] = [MISSING; FIELDS.len()];
@@ -29,6 +29,8 @@ static REQUEST_TIMER: u64 = 0;
 static WAKEUP_BYTES: u64 = 0;
 #[unsafe(no_mangle)]
 static ATTACHED_COPIES: u64 = 2;
+#[unsafe(no_mangle)]
+static HAS_COOKIES: u64 = 1;
 
 /// Offset of a field. The map behind it is frozen, so for the verifier this is a constant.
 #[inline(always)]
@@ -53,13 +55,15 @@ global!(/// Address of `reqsk_timer_handler`, or 0.
     request_timer, REQUEST_TIMER);
 global!(/// Copies of each handler that the agent attaches, at the most.
     attached_copies, ATTACHED_COPIES);
+global!(/// 1 where the kernel gives socket cookies to tracing programs.
+    has_cookies, HAS_COOKIES);
 global!(/// Waiting bytes from which on a record wakes the reader.
     wakeup_bytes, WAKEUP_BYTES);
 
 /// Counts one firing.
 #[inline(always)]
 pub fn count(hook: Hook, copy: u8, outcome: Outcome) -> u64 {
-    match COUNTS.get_ptr_mut(hook.count_index(copy as usize, outcome)) {
+    match COUNTS.get_ptr_mut(hook.count_index(u32::from(copy), outcome)) {
         // SAFETY: the pointer is this CPU's own slot of the map.
         Some(slot) => unsafe {
             *slot += 1;

@@ -8,7 +8,7 @@ use super::{
     emit::emit,
     kernel::{self, Kernel, load_or_zero},
     once::{Firing, claim},
-    socket::{cookie, fill, stay, tcp_sock},
+    socket::{cookie, fill, life, stay, tcp_sock},
 };
 
 copies!("tp_btf/tcp_receive_reset", receive_reset: receive_reset_0 = 0, receive_reset_1 = 1, receive_reset_2 = 2, receive_reset_3 = 3);
@@ -59,7 +59,7 @@ fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, seg
     let cookie = cookie(sock);
     let state: u8 = load_or_zero(tcp, Field::State);
     let what = segment ^ u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 ^ u64::from(state);
-    if claim(hook, copy, Firing { life: cookie, what }) {
+    if claim(hook, copy, Firing { life: life(sock, cookie), what }) {
         emit(context, hook, copy, |record| {
             fill(record, tcp, cookie);
             stay(record, state);

@@ -10,7 +10,7 @@ use super::{
     maps::count,
     minisocket::{self, Minisocket},
     once::{Firing, claim},
-    socket::{cookie, fill, stay, tcp_sock},
+    socket::{cookie, fill, life, stay, tcp_sock},
 };
 
 copies!("tp_btf/tcp_retransmit_skb", retransmit: retransmit_0 = 0, retransmit_1 = 1, retransmit_2 = 2, retransmit_3 = 3);
@@ -24,7 +24,7 @@ fn retransmit(context: &BtfTracePointContext, copy: u8) {
     let cookie = cookie(sock);
     let retransmits = if tcp.is_null() { 0 } else { load_or_zero::<u32>(tcp, Field::TotalRetrans) };
     let what = kernel::address(context, 1) ^ u64::from(retransmits);
-    if !claim(Hook::Retransmit, copy, Firing { life: cookie, what }) {
+    if !claim(Hook::Retransmit, copy, Firing { life: life(sock, cookie), what }) {
         return;
     }
     let state: u8 = if tcp.is_null() { 0 } else { load_or_zero(tcp, Field::State) };

@@ -6,13 +6,26 @@ use aya_ebpf::helpers::{
 };
 use tracer_ebpf::{Field, Record, bits, uapi};
 
-use super::kernel::{Kernel, load, load_or_zero, load_v6};
+use super::{
+    kernel::{Kernel, load, load_or_zero, load_v6},
+    maps::has_cookies,
+};
 
 /// The socket's cookie, made when it has none yet: copied from request to child to timewait minisocket.
+/// 0 on kernels that give none to tracing programs.
 #[inline(always)]
 pub fn cookie(sock: Kernel) -> u64 {
+    if has_cookies() == 0 {
+        return 0;
+    }
     // SAFETY: `sock` is a trusted argument of the hook; the verifier checks it.
     unsafe { bpf_get_socket_cookie(sock.cast_mut()) }
+}
+
+/// What tells this socket's life from all others: its cookie, or its address where there are no cookies.
+#[inline(always)]
+pub fn life(sock: Kernel, cookie: u64) -> u64 {
+    if has_cookies() == 0 { sock as u64 } else { cookie }
 }
 
 /// `sock` as a `tcp_sock`; null for everything else, MPTCP and other protocols included.

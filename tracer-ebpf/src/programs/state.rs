@@ -9,7 +9,7 @@ use super::{
     kernel::{Kernel, load_or_zero},
     maps::count,
     once::{Firing, claim},
-    socket::{cookie, fill, stay, tcp_sock},
+    socket::{cookie, fill, life, stay, tcp_sock},
 };
 
 copies!("tp_btf/inet_sock_set_state", state: state_0 = 0, state_1 = 1, state_2 = 2, state_3 = 3);
@@ -33,7 +33,7 @@ fn state(context: &BtfTracePointContext, copy: u8) {
     let cookie = cookie(sock);
     // A socket that connects again and again repeats its transitions, but never its sequence numbers.
     let what = u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 | (from as u64) << 8 | to as u64;
-    if claim(Hook::State, copy, Firing { life: cookie, what }) {
+    if claim(Hook::State, copy, Firing { life: life(sock, cookie), what }) {
         emit(context, Hook::State, copy, |record| {
             fill(record, tcp, cookie);
             record.from = from as u8;
@@ -48,7 +48,7 @@ fn destroy(context: &BtfTracePointContext, copy: u8) {
     let sock: Kernel = context.arg(0);
     let tcp = tcp_sock(sock);
     let cookie = cookie(sock);
-    if !claim(Hook::Destroy, copy, Firing { life: cookie, what: 0 }) {
+    if !claim(Hook::Destroy, copy, Firing { life: life(sock, cookie), what: 0 }) {
         return;
     }
     if tcp.is_null() {

@@ -22,7 +22,9 @@ pub struct Snapshot {
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
     /// setns(2) refused.
-    #[error("cannot enter the network namespace {namespace}: {source}; its sockets are not adopted (needs CAP_SYS_ADMIN)")]
+    #[error(
+        "cannot enter the network namespace {namespace}: {source}; its sockets are not adopted (needs CAP_SYS_ADMIN)"
+    )]
     Enter {
         /// Where the namespace was found.
         namespace: String,

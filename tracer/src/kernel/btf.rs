@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use btf_rs::{Btf, BtfType, Struct, Type};
+use btf_rs::{Btf, Struct, Type};
 use tracer_ebpf::{FIELDS, MISSING, Source};
+
+use crate::decode;
 
 /// Where the kernel exports its own BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -31,7 +33,9 @@ pub enum BtfError {
         reason: btf_rs::Error,
     },
     /// A field without which nothing can be traced.
-    #[error("this kernel's type information has no {container}.{path}, which every record needs; please report it with the output of `uname -a`")]
+    #[error(
+        "this kernel's type information has no {container}.{path}, which every record needs; please report it with the output of `uname -a`"
+    )]
     Field {
         /// The struct.
         container: &'static str,
@@ -62,7 +66,8 @@ impl Types {
     /// As [`Types::of_running_kernel`].
     pub fn from_file(path: &Path) -> Result<Self, BtfError> {
         let bytes = std::fs::read(path).map_err(|source| BtfError::Read { path: path.to_owned(), source })?;
-        let btf = Btf::from_bytes(&bytes).map_err(|reason| BtfError::Parse { path: path.to_owned(), reason })?;
+        let btf =
+            Btf::from_bytes(&bytes).map_err(|reason| BtfError::Parse { path: path.to_owned(), reason })?;
         Ok(Self { btf })
     }
 
@@ -76,7 +81,9 @@ impl Types {
             .iter()
             .map(|(_, source)| match self.offset(source) {
                 Some(offset) => Ok(offset),
-                None if source.required => Err(BtfError::Field { container: source.container, path: source.path }),
+                None if source.required => {
+                    Err(BtfError::Field { container: source.container, path: source.path })
+                }
                 None => Ok(MISSING),
             })
             .collect()
@@ -93,6 +100,8 @@ impl Types {
             bits += offset;
             if names.peek().is_some() {
                 container = self.as_structure(member)?;
+            } else if field.plain && self.as_structure(member).is_some() {
+                return None;
             }
         }
         (bits % 8 == 0).then_some(bits / 8)
@@ -138,6 +147,12 @@ impl Types {
             .collect()
     }
 
+    /// What the decoder has to know of this kernel.
+    #[must_use]
+    pub fn for_decoder(&self) -> decode::Kernel {
+        decode::Kernel { reset_reasons: self.enum_values("sk_rst_reason", "SK_RST_REASON_") }
+    }
+
     fn structure(&self, name: &str) -> Option<Struct> {
         self.btf.resolve_types_by_name(name).ok()?.into_iter().find_map(|found| match found {
             Type::Struct(found) => Some(found),
@@ -156,7 +171,8 @@ impl Types {
                 return Some((member.bit_offset(), self.btf.resolve_chained_type(member).ok()?));
             }
             if found.is_empty()
-                && let Some(inner) = self.btf.resolve_chained_type(member).ok().and_then(|inner| self.as_structure(inner))
+                && let Some(inner) =
+                    self.btf.resolve_chained_type(member).ok().and_then(|inner| self.as_structure(inner))
                 && let Some((offset, member_type)) = self.member(&inner, name)
             {
                 return Some((member.bit_offset() + offset, member_type));

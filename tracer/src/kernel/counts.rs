@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use aya::maps::{MapData, PerCpuArray};
-use tracer_ebpf::{COPIES, Hook, Outcome};
+use tracer_ebpf::{Hook, Outcome};
 
 use super::load::{Attached, Loaded};
 
@@ -59,12 +59,13 @@ pub fn fates(attached: &Attached) -> Vec<(Hook, Fate)> {
 }
 
 fn fate(attached: &Attached, hook: Hook) -> Fate {
-    let sum = |outcome| (0..COPIES).map(|copy| count(&attached.counts, hook, copy, outcome)).sum();
+    let copies = attached.hooks.iter().find(|status| status.hook == hook).map_or(0, |status| status.copies);
+    let sum = |outcome| -> u64 { (0..copies).map(|copy| count(&attached.counts, hook, copy, outcome)).sum() };
     let (delivered, filtered, ring_full) =
         (sum(Outcome::Delivered), sum(Outcome::Filtered), sum(Outcome::RingFull));
     let by_first: u64 =
         Outcome::ALL.into_iter().map(|outcome| count(&attached.counts, hook, 0, outcome)).sum();
-    let recovered = delivered + filtered + ring_full - by_first;
+    let recovered = (delivered + filtered + ring_full).saturating_sub(by_first);
     // Each firing is handled or skipped by the first copy; what it skipped, a later copy handled or nobody did.
     let skipped = attached
         .programs
@@ -74,7 +75,7 @@ fn fate(attached: &Attached, hook: Hook) -> Fate {
     Fate { delivered, filtered, ring_full, missed: skipped.saturating_sub(recovered), recovered }
 }
 
-fn count(counts: &PerCpuArray<MapData, u64>, hook: Hook, copy: usize, outcome: Outcome) -> u64 {
+fn count(counts: &PerCpuArray<MapData, u64>, hook: Hook, copy: u32, outcome: Outcome) -> u64 {
     counts.get(&hook.count_index(copy, outcome), 0).map_or(0, |values| values.iter().sum())
 }
 

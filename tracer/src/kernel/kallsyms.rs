@@ -20,7 +20,9 @@ fn search<const N: usize>(mut symbols: impl BufRead, names: [&str; N]) -> std::i
             break;
         }
         let mut words = line.split_ascii_whitespace();
-        let (Some(address), Some(_kind), Some(symbol)) = (words.next(), words.next(), words.next()) else { continue };
+        let (Some(address), Some(_kind), Some(symbol)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
         if let Some(place) = names.iter().position(|name| *name == symbol) {
             // Zero: kernel.kptr_restrict or a missing CAP_SYSLOG hides the addresses.
             found[place] = u64::from_str_radix(address, 16).ok().filter(|address| *address != 0);

@@ -6,14 +6,15 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use tracer_ebpf::{
-    COPIES, COPIES_GLOBAL, COUNTS_MAP, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    COPIES, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL,
+    RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };
 
 use super::{
     btf::{BtfError, Types},
     kallsyms,
 };
-use crate::decode;
+use crate::{decode, tracker::Hooks};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf"));
 
@@ -22,13 +23,13 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tr
 pub struct Options {
     /// Size of the ring, bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
-    /// Copies of each handler, 1 to [`COPIES`].
-    pub copies: usize,
+    /// Copies of each handler, 1 to [`COPIES`]; `None`: as many as this kernel's way of nesting asks for.
+    pub copies: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 16 << 20, copies: 2 }
+        Self { ring_bytes: 32 << 20, copies: None }
     }
 }
 
@@ -114,7 +115,7 @@ pub struct HookStatus {
     /// How it attaches.
     pub kind: Kind,
     /// Copies attached; 0: the hook is missing.
-    pub copies: usize,
+    pub copies: u32,
     /// Why it is missing, or why fewer copies than asked for.
     pub problem: Option<String>,
 }
@@ -127,7 +128,7 @@ pub struct Loaded {
     /// The hook it serves.
     pub hook: Hook,
     /// Which copy.
-    pub copy: usize,
+    pub copy: u32,
     /// Its descriptor, for `/proc/self/fdinfo`.
     pub fd: aya::programs::ProgramFd,
 }
@@ -146,6 +147,8 @@ pub struct Attached {
     pub counts: PerCpuArray<MapData, u64>,
     /// Offsets that were resolved, in the order of [`tracer_ebpf::FIELDS`].
     pub offsets: Vec<u32>,
+    /// False on kernels that give tracing programs no socket cookies: sockets are told apart by address then.
+    pub has_cookies: bool,
 }
 
 impl Attached {
@@ -155,47 +158,81 @@ impl Attached {
         self.hooks.iter().any(|status| status.hook == hook && status.copies > 0)
     }
 
+    /// The hooks that deliver.
+    #[must_use]
+    pub fn visible(&self) -> Hooks {
+        self.hooks.iter().filter(|status| status.copies > 0).map(|status| status.hook).collect()
+    }
+
     /// Attaches everything that this kernel has.
     ///
     /// # Errors
     ///
     /// [`LoadError`] when state transitions cannot be traced; anything less is a problem in [`Attached::hooks`].
     pub fn new(types: &Types, options: Options) -> Result<(Self, RingBuf<MapData>), LoadError> {
-        let offsets = types.offsets()?;
-        let [timewait, request] =
-            kallsyms::addresses(["tw_timer_handler", "reqsk_timer_handler"]).unwrap_or_default();
+        let symbols = Symbols::read();
         let btf = Btf::from_sys_fs()?;
-        // u64::MAX is no function: it keeps a timer without a function out.
-        let (timewait_timer, request_timer) = (timewait.unwrap_or(u64::MAX), request.unwrap_or(u64::MAX));
-        let wakeup = u64::from(options.ring_bytes / 16).min(1 << 20);
-        let wanted = options.copies.clamp(1, COPIES);
-        let copies = wanted as u64;
+        let settings = Settings {
+            offsets: types.offsets()?,
+            // u64::MAX is no function: it keeps a timer without a function out.
+            timewait_timer: symbols.timewait_timer.unwrap_or(u64::MAX),
+            request_timer: symbols.request_timer.unwrap_or(u64::MAX),
+            wakeup: u64::from(options.ring_bytes / 16).min(1 << 20),
+            copies: options.copies.unwrap_or_else(|| symbols.copies()).clamp(1, COPIES).into(),
+            has_cookies: 1,
+        };
+        let plans = plans(types, &symbols);
+        match Self::attach(&settings, &plans, options.ring_bytes, &btf, types) {
+            // Before 5.12 tracing programs get no socket cookies.
+            Err(LoadError::Attach { source, .. }) if chain(&source).contains("bpf_get_socket_cookie") => {
+                Self::attach(
+                    &Settings { has_cookies: 0, ..settings },
+                    &plans,
+                    options.ring_bytes,
+                    &btf,
+                    types,
+                )
+            }
+            attached => attached,
+        }
+    }
+
+    fn attach(
+        settings: &Settings,
+        plans: &[Plan],
+        ring_bytes: u32,
+        btf: &Btf,
+        types: &Types,
+    ) -> Result<(Self, RingBuf<MapData>), LoadError> {
+        let Settings { offsets, timewait_timer, request_timer, wakeup, copies, has_cookies } = settings;
         let mut ebpf = EbpfLoader::new()
-            .btf(Some(&btf))
+            .btf(Some(btf))
             .verifier_log_level(VerifierLogLevel::STATS)
             .override_global(OFFSETS_GLOBAL, offsets.as_slice(), true)
-            .override_global(TIMEWAIT_TIMER_GLOBAL, &timewait_timer, true)
-            .override_global(REQUEST_TIMER_GLOBAL, &request_timer, true)
-            .override_global(COPIES_GLOBAL, &copies, true)
-            .override_global(WAKEUP_GLOBAL, &wakeup, true)
-            .map_max_entries(RING_MAP, options.ring_bytes)
+            .override_global(TIMEWAIT_TIMER_GLOBAL, timewait_timer, true)
+            .override_global(REQUEST_TIMER_GLOBAL, request_timer, true)
+            .override_global(COPIES_GLOBAL, copies, true)
+            .override_global(WAKEUP_GLOBAL, wakeup, true)
+            .override_global(HAS_COOKIES_GLOBAL, has_cookies, true)
+            .map_max_entries(RING_MAP, ring_bytes)
             .load(OBJECT)
             .map_err(refused)?;
 
         let mut hooks = Vec::new();
         let mut programs = Vec::new();
-        for plan in plans(types, timewait.is_some(), request.is_some()) {
-            let possible = if plan.problem.is_none() { wanted } else { 0 };
-            let mut status = HookStatus { hook: plan.hook, kind: Kind::TpBtf, copies: 0, problem: plan.problem };
-            for copy in 0..possible {
-                let name = format!("{}_{copy}", plan.program);
-                match attach(&mut ebpf, &btf, &name, plan.hook) {
+        for Plan { hook, program, problem } in plans {
+            let wanted = if problem.is_none() { *copies } else { 0 };
+            let mut status =
+                HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
+            for copy in (0..COPIES).filter(|copy| u64::from(*copy) < wanted) {
+                let name = format!("{program}_{copy}");
+                match attach(&mut ebpf, btf, &name, *hook) {
                     Ok(fd) => {
                         status.copies += 1;
-                        programs.push(Loaded { name, hook: plan.hook, copy, fd });
+                        programs.push(Loaded { name, hook: *hook, copy, fd });
                     }
-                    Err(source) if plan.hook == Hook::State && copy == 0 => {
-                        return Err(LoadError::Attach { hook: plan.hook, source: Box::new(source) });
+                    Err(source) if *hook == Hook::State && copy == 0 => {
+                        return Err(LoadError::Attach { hook: *hook, source: Box::new(source) });
                     }
                     Err(source) => {
                         status.problem = Some(chain(&source));
@@ -205,14 +242,16 @@ impl Attached {
             }
             hooks.push(status);
         }
-        hooks.push(load_snapshot(&mut ebpf, &btf));
+        hooks.push(load_snapshot(&mut ebpf, btf));
 
         let ring = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
             .map_err(|source| LoadError::Map { name: RING_MAP, source })?;
-        let counts = PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
-            .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
-        let kernel = decode::Kernel { reset_reasons: types.enum_values("sk_rst_reason", "SK_RST_REASON_") };
-        Ok((Self { ebpf, hooks, programs, kernel, counts, offsets }, ring))
+        let counts =
+            PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
+                .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
+        let kernel = types.for_decoder();
+        let offsets = offsets.clone();
+        Ok((Self { ebpf, hooks, programs, kernel, counts, offsets, has_cookies: *has_cookies == 1 }, ring))
     }
 }
 
@@ -235,6 +274,37 @@ fn refused(error: EbpfError) -> LoadError {
     LoadError::Load(Box::new(error))
 }
 
+/// The kernel symbols that matter.
+struct Symbols {
+    timewait_timer: Option<u64>,
+    request_timer: Option<u64>,
+    tracepoint_srcu: Option<u64>,
+}
+
+impl Symbols {
+    fn read() -> Self {
+        let [timewait_timer, request_timer, tracepoint_srcu] =
+            kallsyms::addresses(["tw_timer_handler", "reqsk_timer_handler", "tracepoint_srcu"])
+                .unwrap_or_default();
+        Self { timewait_timer, request_timer, tracepoint_srcu }
+    }
+
+    /// Where tracepoints run under SRCU their programs can be preempted, and nest deeper than task and softirq.
+    fn copies(&self) -> u32 {
+        if self.tracepoint_srcu.is_some() { COPIES } else { 2 }
+    }
+}
+
+/// What the programs are told before they are loaded.
+struct Settings {
+    offsets: Vec<u32>,
+    timewait_timer: u64,
+    request_timer: u64,
+    wakeup: u64,
+    copies: u64,
+    has_cookies: u64,
+}
+
 /// What to attach for one hook.
 struct Plan {
     hook: Hook,
@@ -244,7 +314,7 @@ struct Plan {
 }
 
 /// The programs that fit this kernel, decided by its BTF and symbols, never by its version.
-fn plans(types: &Types, timewait: bool, request: bool) -> Vec<Plan> {
+fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
     // Since 6.12 the tracepoint says why.
     let send_reset = match types.tracepoint_arguments(Hook::SendReset.name()) {
         Some(arguments) if arguments >= 3 => "send_reset_reason",
@@ -265,7 +335,7 @@ fn plans(types: &Types, timewait: bool, request: bool) -> Vec<Plan> {
         let is_timer = matches!(hook, Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire);
         let problem = if types.tracepoint_arguments(hook.name()).is_none() {
             Some(format!("this kernel has no tracepoint {}", hook.name()))
-        } else if is_timer && !timewait && !request {
+        } else if is_timer && symbols.timewait_timer.is_none() && symbols.request_timer.is_none() {
             Some("/proc/kallsyms hides tw_timer_handler and reqsk_timer_handler (CAP_SYSLOG, kernel.kptr_restrict)".into())
         } else {
             None
@@ -275,7 +345,12 @@ fn plans(types: &Types, timewait: bool, request: bool) -> Vec<Plan> {
     plans
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, hook: Hook) -> Result<aya::programs::ProgramFd, ProgramError> {
+fn attach(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    name: &str,
+    hook: Hook,
+) -> Result<aya::programs::ProgramFd, ProgramError> {
     let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
     let program: &mut BtfTracePoint = program.try_into()?;
     program.load(hook.name(), btf)?;
@@ -291,7 +366,7 @@ fn load_snapshot(ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {
     HookStatus {
         hook: Hook::Snapshot,
         kind: Kind::Iter,
-        copies: usize::from(loaded.is_ok()),
+        copies: loaded.is_ok().into(),
         problem: loaded.err().map(|error| chain(&error)),
     }
 }

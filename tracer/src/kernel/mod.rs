@@ -6,4 +6,5 @@ pub mod counts;
 pub mod kallsyms;
 pub mod load;
 pub mod netns;
+pub mod procfs;
 pub mod ring;

@@ -4,11 +4,17 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt,
+    os::{
+        fd::AsRawFd,
+        unix::{fs::MetadataExt, net::UnixDatagram},
+    },
     path::{Path, PathBuf},
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tracer_ebpf::{FIELDS, Field};
+
+use super::btf::Types;
 
 /// A handle to one network namespace; keeps it alive while it is open.
 #[derive(Debug)]
@@ -28,7 +34,9 @@ pub struct Namespace {
 pub fn all() -> BTreeMap<u64, Namespace> {
     let mut found = BTreeMap::new();
     let processes = entries("/proc")
-        .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+        })
         .map(|path| path.join("ns/net"));
     for path in processes.chain(entries("/run/netns")) {
         // Most processes share a namespace: look at the inode before opening anything.
@@ -66,10 +74,145 @@ impl Namespace {
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         std::thread::scope(|scope| {
             let inside = scope.spawn(|| {
-                move_into_link_name_space(std::os::fd::AsFd::as_fd(&self.handle), Some(LinkNameSpaceType::Network))?;
+                move_into_link_name_space(
+                    std::os::fd::AsFd::as_fd(&self.handle),
+                    Some(LinkNameSpaceType::Network),
+                )?;
                 Ok(work())
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+}
+
+/// Why a namespace that somebody named cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// Nothing of that name.
+    #[error(
+        "there is no network namespace {name}: {tried}; give a name of `ip netns list`, a path such as /proc/PID/ns/net, \
+         or an inode number as `lsns -t net` lists them"
+    )]
+    NotFound {
+        /// As typed.
+        name: String,
+        /// Where it was looked for.
+        tried: String,
+    },
+    /// setns(2) refused.
+    #[error(
+        "cannot enter the network namespace {namespace} to ask for its cookie: {source} (needs CAP_SYS_ADMIN)"
+    )]
+    Enter {
+        /// Where the namespace was found.
+        namespace: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel has cookies and does not tell them.
+    #[error(
+        "the kernel does not tell the cookie of the network namespace {namespace}: {source} (needs Linux 5.14)"
+    )]
+    Cookie {
+        /// Where the namespace was found.
+        namespace: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// The namespace that somebody means: a path, an inode number, or a name under `/run/netns`.
+///
+/// # Errors
+///
+/// [`FindError::NotFound`].
+pub fn find(name: &str) -> Result<Namespace, FindError> {
+    let not_found = |tried| FindError::NotFound { name: name.to_owned(), tried };
+    let open = |path: &Path| {
+        Namespace::open(path).map_err(|error| not_found(format!("{}: {error}", path.display())))
+    };
+    if name.contains('/') {
+        return open(Path::new(name));
+    }
+    let named = Path::new("/run/netns").join(name);
+    match name.parse() {
+        Ok(inode) if !named.exists() => all()
+            .remove(&inode)
+            .ok_or_else(|| not_found("no process lives in it and /run/netns does not hold it".to_owned())),
+        _ => open(&named),
+    }
+}
+
+impl Namespace {
+    /// What records carry of this namespace: its cookie, or its inode number on kernels without cookies.
+    ///
+    /// # Errors
+    ///
+    /// [`FindError::Enter`] without CAP_SYS_ADMIN, [`FindError::Cookie`] on kernels that keep the cookie to themselves.
+    pub fn identity(&self) -> Result<u64, FindError> {
+        let namespace = || self.path.display().to_string();
+        // The agent's own namespace need not be entered, so no privilege is asked for.
+        let own = fs::metadata("/proc/thread-self/ns/net").is_ok_and(|own| own.ino() == self.inode);
+        let answer = if own {
+            cookie()
+        } else {
+            self.enter(cookie).map_err(|source| FindError::Enter { namespace: namespace(), source })?
+        };
+        match answer {
+            Ok(cookie) => Ok(cookie),
+            Err(source) if source.raw_os_error() == Some(libc::ENOPROTOOPT) && !has_cookies() => {
+                Ok(self.inode)
+            }
+            Err(source) => Err(FindError::Cookie { namespace: namespace(), source }),
+        }
+    }
+}
+
+/// The cookie of the calling thread's namespace (`SO_NETNS_COOKIE`, since 5.14).
+fn cookie() -> io::Result<u64> {
+    // Any socket knows its namespace; this one needs no address and no protocol module.
+    let socket = UnixDatagram::unbound()?;
+    let mut cookie = 0_u64;
+    let mut size = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
+    // SAFETY: the pointers are to a u64 and to its size, and both live across the call.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut size,
+        )
+    };
+    if done == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+}
+
+/// include/uapi/asm-generic/socket.h; the same on every architecture that the agent supports.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+
+/// True when the kernel's namespaces have cookies, which records then carry.
+fn has_cookies() -> bool {
+    let source = FIELDS.iter().find(|(field, _)| *field == Field::NetCookie);
+    let types = Types::of_running_kernel();
+    types.is_ok_and(|types| source.is_some_and(|(_, source)| types.offset(source).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FindError, find};
+
+    #[test]
+    fn a_namespace_by_path_and_by_inode() {
+        let by_path = find("/proc/self/ns/net").unwrap();
+        let by_inode = find(&by_path.inode.to_string()).unwrap();
+        assert_eq!(by_path.inode, by_inode.inode);
+        assert_eq!(by_path.identity().unwrap(), by_inode.identity().unwrap());
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found() {
+        for name in ["no-such-namespace", "/proc/self/ns/no-such", "1"] {
+            assert!(matches!(find(name), Err(FindError::NotFound { .. })), "{name}");
+        }
     }
 }

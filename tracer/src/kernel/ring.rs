@@ -12,24 +12,8 @@ pub const BATCH: usize = 8192;
 const POLL: Duration = Duration::from_millis(20);
 
 /// The consumer's end.
-#[derive(Debug)]
 pub struct Ring {
-    ring: AsyncFd<RingBufFd>,
-}
-
-/// aya's ring without a Debug of its own.
-struct RingBufFd(RingBuf<MapData>);
-
-impl std::fmt::Debug for RingBufFd {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RingBuf")
-    }
-}
-
-impl std::os::fd::AsRawFd for RingBufFd {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
-    }
+    ring: AsyncFd<RingBuf<MapData>>,
 }
 
 impl Ring {
@@ -39,7 +23,10 @@ impl Ring {
     ///
     /// What epoll gives.
     pub fn new(ring: RingBuf<MapData>) -> std::io::Result<Self> {
-        Ok(Self { ring: AsyncFd::with_interest(RingBufFd(ring), Interest::READABLE)? })
+        // SAFETY: the ring owns its map's descriptor and hands out the same one until it is dropped, which the
+        // AsyncFd does.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }?;
+        Ok(Self { ring })
     }
 
     /// Waits until the kernel side asks for attention, or the poll interval is over.
@@ -51,7 +38,7 @@ impl Ring {
 
     /// Hands up to [`BATCH`] records to `each`; returns how many there were.
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
-        let ring = &mut self.ring.get_mut().0;
+        let ring = self.ring.get_mut();
         let mut records = 0;
         while records < BATCH
             && let Some(record) = ring.next()
@@ -60,5 +47,11 @@ impl Ring {
             records += 1;
         }
         records
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").finish_non_exhaustive()
     }
 }

@@ -34,19 +34,19 @@ impl Books {
         self.sockets.iter().flatten().chain(&self.fin_wait2_minisockets).sum()
     }
 
-    pub(super) fn enter(&mut self, state: LinuxState, family: Family) {
+    pub(crate) fn enter(&mut self, state: LinuxState, family: Family) {
         self.sockets[state as usize][family as usize] += 1;
     }
 
-    pub(super) fn leave(&mut self, state: LinuxState, family: Family) {
+    pub(crate) fn leave(&mut self, state: LinuxState, family: Family) {
         subtract(&mut self.sockets[state as usize][family as usize]);
     }
 
-    pub(super) fn enter_minisocket(&mut self, substate: LinuxState, family: Family) {
+    pub(crate) fn enter_minisocket(&mut self, substate: LinuxState, family: Family) {
         *self.minisockets(substate, family) += 1;
     }
 
-    pub(super) fn leave_minisocket(&mut self, substate: LinuxState, family: Family) {
+    pub(crate) fn leave_minisocket(&mut self, substate: LinuxState, family: Family) {
         subtract(self.minisockets(substate, family));
     }
 

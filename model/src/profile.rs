@@ -1,0 +1,292 @@
+//! Profiles: every switch of the machine as data.
+//!
+//! Where RFC 9293 leaves a choice, contradicts itself or is silent, a field here says what is done, and
+//! [`crate::contradiction`] cites the clauses. Times are in microseconds.
+
+/// Where ABORT leaves its issuer (contradiction 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AfterReset {
+    /// CLOSED: 3.10.5.
+    Closed,
+    /// TIME-WAIT: figure 5 note 3, and 3.5.2.
+    TimeWait,
+}
+
+/// A SYN in the window of a passively opened half-open connection (contradiction 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SynInSynReceived {
+    /// Back to LISTEN: 3.10.7.4, fourth.
+    ReturnToListen,
+    /// Challenge ACK: RFC 5961, section 4, carried over.
+    Challenge,
+    /// Reset, and the half-open connection is forgotten: `tcp_check_req`.
+    ResetAndForget,
+}
+
+/// An unacceptable ACK in SYN-RECEIVED (contradiction 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadAck {
+    /// Reset: 3.5.2 group 2 and 3.10.7.4, fifth, SYN-RECEIVED.
+    Reset,
+    /// ACK: RFC 5961, section 5, read as covering SYN-RECEIVED.
+    Ack,
+}
+
+/// When CLOSE in CLOSE-WAIT with text to send enters LAST-ACK (contradiction 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LastAckEntry {
+    /// With the FIN: 3.10.4.
+    WhenFinLeaves,
+    /// With the call, as FIN-WAIT-1 is entered: `tcp_close`.
+    AtOnce,
+}
+
+/// Text and FIN on a SYN (contradiction 16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SynExtras {
+    /// Kept for ESTABLISHED: 3.10.7.2, 3.10.7.3.
+    Queue,
+    /// A SYN+FIN is dropped, text is ignored: `tcp_rcv_state_process`.
+    Ignore,
+}
+
+/// A second passive OPEN on a listening TCB (contradiction 19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SecondListen {
+    /// Refused: "already exists".
+    Refuse,
+    /// The caller makes another TCB (MUST-41, MUST-42).
+    AnotherTcb,
+}
+
+/// What TIME-WAIT takes for the peer's FIN in the fifth check (contradiction 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeWaitAck {
+    /// A segment that carries FIN.
+    Fin,
+    /// Any segment with ACK: "the only thing that can arrive".
+    Anything,
+}
+
+/// When retransmission gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum R2 {
+    /// After so many retransmissions.
+    Count(u8),
+    /// So long after the first retransmission, in microseconds.
+    After(u64),
+}
+
+/// Timeouts and limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Time in TIME-WAIT, twice the MSL (MUST-13).
+    pub time_wait: u64,
+    /// RTO before any measurement (RFC 6298, 2.1).
+    pub rto_initial: u64,
+    /// Smallest RTO (RFC 6298, 2.4).
+    pub rto_min: u64,
+    /// Largest RTO (RFC 6298, 2.5).
+    pub rto_max: u64,
+    /// The clock granularity G (RFC 6298, 2).
+    pub granularity: u64,
+    /// R1, in retransmissions (SHLD-10).
+    pub r1: u8,
+    /// R2 for data (SHLD-11).
+    pub r2: R2,
+    /// R2 for SYN (MUST-23).
+    pub r2_syn: R2,
+    /// R2 for SYN+ACK.
+    pub r2_syn_ack: R2,
+    /// How long an ACK may wait (MUST-40).
+    pub delayed_ack: u64,
+    /// The sender's override of silly-window avoidance, 0.1 to 1 s.
+    pub sws_override: u64,
+    /// Between keep-alive probes.
+    pub keep_alive_interval: u64,
+    /// Unanswered keep-alive probes that end the connection (MUST-29).
+    pub keep_alive_probes: u8,
+    /// Challenge ACKs per period (RFC 5961, section 7); none: unlimited.
+    pub challenges: Option<(u32, u64)>,
+}
+
+/// The whole behaviour that is a matter of choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Profile {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// `p5961rst`: a reset counts at RCV.NXT only.
+    pub rfc5961_rst: bool,
+    /// `p5961syn`: a SYN on a connection draws a challenge.
+    pub rfc5961_syn: bool,
+    /// `p5961ack`: ACKs have a lower bound (MAY-12).
+    pub rfc5961_ack: bool,
+    /// `p6191`: a newer SYN reopens TIME-WAIT.
+    pub rfc6191: bool,
+    /// `p1337`: a reset does not end TIME-WAIT.
+    pub rfc1337: bool,
+    /// `p7323`: timestamps protect against wrapped sequence numbers.
+    pub rfc7323: bool,
+    /// `ptfo`: Fast Open.
+    pub fast_open: bool,
+    /// `pcookie`: SYN cookies.
+    pub syn_cookies: bool,
+    /// `psec`: security compartments (contradiction 17: A.1.2 lets others ignore them).
+    pub security: bool,
+    /// `phalfdup`: CLOSE also ends reading, and unread or late text resets (SHLD-3).
+    pub half_duplex_close: bool,
+    /// `pfig7` (contradiction 4): the crossing SYN+ACK counts.
+    pub figure_7: bool,
+    /// Contradiction 2.
+    pub after_reset: AfterReset,
+    /// Contradiction 5.
+    pub syn_in_syn_received: SynInSynReceived,
+    /// Contradiction 5, the SYN at IRS again: answered by the SYN+ACK again instead of an ACK.
+    pub duplicate_syn_draws_syn_ack: bool,
+    /// Contradiction 6.
+    pub bad_ack: BadAck,
+    /// Contradiction 7: the peer's FIN again, outside the window, restarts 2MSL.
+    pub fin_again_restarts: bool,
+    /// Contradiction 7, the other half.
+    pub time_wait_ack: TimeWaitAck,
+    /// Contradiction 9.
+    pub last_ack_entry: LastAckEntry,
+    /// Contradiction 12: SYN+ACK sets the send window on the way to ESTABLISHED.
+    pub window_from_syn_ack: bool,
+    /// Contradiction 13: at a closed window ACK counts, as in 3.10.7.4, and not RST and URG alone, as in MUST-66.
+    pub ack_at_zero_window: bool,
+    /// Contradiction 15: the user timeout sends a reset.
+    pub user_timeout_resets: bool,
+    /// Contradiction 16.
+    pub syn_extras: SynExtras,
+    /// Contradiction 19.
+    pub second_listen: SecondListen,
+    /// Contradiction 21: in LAST-ACK the ACK of text before the FIN counts.
+    pub partial_ack_in_last_ack: bool,
+    /// A reopened TIME-WAIT comes back when its SYN proves old (MAY-2, second condition).
+    pub reopen_falls_back: bool,
+    /// How far the ISS of a reopened TIME-WAIT lies beyond the old SND.NXT, when the given one does not.
+    pub reopen_gap: u32,
+    /// A reset one before RCV.NXT counts after the peer's FIN (Linux: `tcp_reset_check`).
+    pub reset_before_fin: bool,
+    /// An orphan's stay in FIN-WAIT-2.
+    pub fin_wait_2: Option<u64>,
+    /// Hard ICMP errors abort synchronized connections (SHLD-26).
+    pub hard_icmp_aborts: bool,
+    /// Soft ICMP errors abort connections that are not synchronized (against MUST-56).
+    pub soft_icmp_aborts_opening: bool,
+    /// Timeouts and limits.
+    pub limits: Limits,
+}
+
+const MS: u64 = 1_000;
+const S: u64 = 1_000 * MS;
+
+const RFC_LIMITS: Limits = Limits {
+    time_wait: 240 * S,
+    rto_initial: S,
+    rto_min: S,
+    rto_max: 60 * S,
+    granularity: MS,
+    r1: 3,
+    r2: R2::After(100 * S),
+    r2_syn: R2::After(180 * S),
+    r2_syn_ack: R2::After(180 * S),
+    delayed_ack: 200 * MS,
+    sws_override: 200 * MS,
+    keep_alive_interval: 75 * S,
+    keep_alive_probes: 9,
+    challenges: Some((10, 5 * S)),
+};
+
+/// The text of 3.10 to the letter, recommendations (SHOULD) followed, options (MAY) not.
+pub const RFC9293_LITERAL: Profile = Profile {
+    name: "rfc9293-literal",
+    rfc5961_rst: true,
+    rfc5961_syn: true,
+    rfc5961_ack: false,
+    rfc6191: false,
+    rfc1337: false,
+    rfc7323: true,
+    fast_open: false,
+    syn_cookies: false,
+    security: false,
+    half_duplex_close: true,
+    figure_7: false,
+    after_reset: AfterReset::Closed,
+    syn_in_syn_received: SynInSynReceived::ReturnToListen,
+    duplicate_syn_draws_syn_ack: false,
+    bad_ack: BadAck::Reset,
+    fin_again_restarts: false,
+    time_wait_ack: TimeWaitAck::Anything,
+    last_ack_entry: LastAckEntry::WhenFinLeaves,
+    window_from_syn_ack: false,
+    ack_at_zero_window: true,
+    user_timeout_resets: false,
+    syn_extras: SynExtras::Queue,
+    second_listen: SecondListen::Refuse,
+    partial_ack_in_last_ack: false,
+    reopen_falls_back: true,
+    reopen_gap: 1,
+    reset_before_fin: false,
+    fin_wait_2: None,
+    hard_icmp_aborts: true,
+    soft_icmp_aborts_opening: false,
+    limits: RFC_LIMITS,
+};
+
+/// What the RFC means: its figures work, its recommendations and the RFCs it points to are followed.
+pub const RFC9293_INTENT: Profile = Profile {
+    name: "rfc9293-intent",
+    rfc5961_ack: true,
+    rfc6191: true,
+    figure_7: true,
+    syn_in_syn_received: SynInSynReceived::Challenge,
+    duplicate_syn_draws_syn_ack: true,
+    fin_again_restarts: true,
+    time_wait_ack: TimeWaitAck::Fin,
+    window_from_syn_ack: true,
+    partial_ack_in_last_ack: true,
+    ..RFC9293_LITERAL
+};
+
+/// Linux with default settings, 6.12 and later (the crossing SYN+ACK completes the handshake).
+pub const LINUX: Profile = Profile {
+    name: "linux",
+    syn_in_syn_received: SynInSynReceived::ResetAndForget,
+    last_ack_entry: LastAckEntry::AtOnce,
+    syn_extras: SynExtras::Ignore,
+    second_listen: SecondListen::Refuse,
+    reopen_falls_back: false,
+    reopen_gap: 65_537,
+    reset_before_fin: true,
+    fin_wait_2: Some(60 * S),
+    hard_icmp_aborts: false,
+    soft_icmp_aborts_opening: true,
+    limits: Limits {
+        time_wait: 60 * S,
+        rto_initial: S,
+        rto_min: 200 * MS,
+        rto_max: 120 * S,
+        granularity: MS,
+        r1: 3,
+        r2: R2::Count(15),
+        // tcp_syn_retries 6 and tcp_syn_linear_timeouts 4: ten retransmissions.
+        r2_syn: R2::Count(10),
+        r2_syn_ack: R2::Count(5),
+        delayed_ack: 40 * MS,
+        sws_override: 200 * MS,
+        keep_alive_interval: 75 * S,
+        keep_alive_probes: 9,
+        challenges: None,
+    },
+    ..RFC9293_INTENT
+};
+
+/// Linux before 6.12: the crossing SYN+ACK draws a challenge ACK, and that ends the handshake.
+pub const LINUX_6_8: Profile = Profile { name: "linux-6.8", figure_7: false, ..LINUX };
+
+impl Profile {
+    /// The profiles that have a name.
+    pub const ALL: [Self; 4] = [RFC9293_LITERAL, RFC9293_INTENT, LINUX, LINUX_6_8];
+}

@@ -1,0 +1,216 @@
+//! Fifth check: the ACK field (RFC 9293, section 3.10.7.4).
+
+use super::{Flow, Step};
+use crate::effect::Signal;
+use crate::event::Timer;
+use crate::profile::{BadAck, TimeWaitAck};
+use crate::rule::Rule;
+use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
+use crate::state::State;
+use crate::step::Reply;
+use crate::tcb::Fin;
+
+impl Step<'_> {
+    pub(super) fn check_ack(&mut self, segment: &Segment, inside: &Segment) -> Flow {
+        if !segment.has(Flags::ACK) {
+            self.take(Rule::Ack0);
+            return Flow::Drop;
+        }
+        if self.tcb.state == State::SynReceived {
+            return self.ack_in_syn_received(segment);
+        }
+        if self.profile.rfc5961_ack && self.is_out_of_ack_range(segment.ack) {
+            self.take(Rule::Ack1);
+            self.acknowledge(Reply::Now);
+            return Flow::Drop;
+        }
+        self.peer_is_alive();
+        match self.tcb.state {
+            State::TimeWait => {
+                self.ack_in_time_wait(inside);
+                Flow::Go
+            }
+            State::LastAck => {
+                self.ack_in_last_ack(segment);
+                Flow::Drop
+            }
+            _ => {
+                if self.ack_of_data(segment) == Flow::Drop {
+                    return Flow::Drop;
+                }
+                self.ack_of_fin()
+            }
+        }
+    }
+
+    fn is_out_of_ack_range(&self, ack: Seq) -> bool {
+        let snd = &self.tcb.snd;
+        ack.lt(snd.una - snd.max_wnd) || ack.gt(snd.nxt)
+    }
+
+    fn ack_in_syn_received(&mut self, segment: &Segment) -> Flow {
+        let snd = self.tcb.snd;
+        let acknowledges = segment.ack - snd.una;
+        if acknowledges == 0 || acknowledges > snd.nxt - snd.una {
+            self.take(Rule::Ack3);
+            match self.profile.bad_ack {
+                BadAck::Reset => self.reset(segment),
+                BadAck::Ack => self.acknowledge(Reply::Now),
+            }
+            return Flow::Drop;
+        }
+        self.take(Rule::Ack2);
+        self.accept_ack(segment.ack);
+        self.take_window(segment);
+        self.tcb.former = None;
+        self.enter(State::Established);
+        self.signal(Signal::Established);
+        if self.tcb.snd.fin == Fin::Wanted {
+            // The CLOSE that close-5 put off.
+            self.take(Rule::Close6);
+            self.enter(State::FinWait1);
+        }
+        Flow::Go
+    }
+
+    /// ack-4 to ack-7, which many states share.
+    fn ack_of_data(&mut self, segment: &Segment) -> Flow {
+        let snd = self.tcb.snd;
+        let ahead = segment.ack - snd.una;
+        if ahead > 0 && ahead <= snd.nxt - snd.una {
+            self.take(Rule::Ack4);
+            self.accept_ack(segment.ack);
+        } else if segment.ack.le(snd.una) {
+            self.take(Rule::Ack5);
+        } else {
+            self.take(Rule::Ack6);
+            self.acknowledge(Reply::Now);
+            return Flow::Drop;
+        }
+        let snd = self.tcb.snd;
+        let newer = snd.wl1.lt(segment.seq) || (snd.wl1 == segment.seq && snd.wl2.le(segment.ack));
+        if segment.ack == snd.una && newer {
+            self.take(Rule::Ack7);
+            self.take_window(segment);
+        }
+        if self.tcb.snd.wnd == 0 {
+            // The peer answers probes: no reason to give up (MUST-37).
+            self.tcb.rtt.retransmits = 0;
+            self.stop(Timer::User);
+        }
+        Flow::Go
+    }
+
+    fn ack_of_fin(&mut self) -> Flow {
+        let acked = self.tcb.fin_acked();
+        match self.tcb.state {
+            State::FinWait1 if acked => {
+                self.take(Rule::Ack8);
+                self.enter(State::FinWait2);
+                self.take(Rule::Ack9);
+                self.answer_close();
+            }
+            State::FinWait2 if !self.tcb.in_flight() => {
+                self.take(Rule::Ack9);
+                self.answer_close();
+            }
+            State::Closing if acked => {
+                self.take(Rule::Ack10);
+                self.answer_close();
+                self.enter_time_wait();
+            }
+            State::Closing => {
+                self.take(Rule::Ack11);
+                self.transmit = true;
+                return Flow::Drop;
+            }
+            _ => {}
+        }
+        Flow::Go
+    }
+
+    fn ack_in_last_ack(&mut self, segment: &Segment) {
+        let snd = self.tcb.snd;
+        if snd.fin == Fin::Sent && segment.ack == snd.nxt {
+            self.take(Rule::Ack12);
+            self.answer_close();
+            self.delete();
+            return;
+        }
+        self.take(Rule::Ack13);
+        if self.profile.partial_ack_in_last_ack && self.ack_of_data(segment) == Flow::Go {
+            self.transmit = true;
+        }
+    }
+
+    fn ack_in_time_wait(&mut self, inside: &Segment) {
+        self.take(Rule::Ack14);
+        if self.profile.time_wait_ack == TimeWaitAck::Anything || inside.has(Flags::FIN) {
+            self.acknowledge(Reply::Now);
+            self.restart_time_wait();
+        }
+    }
+
+    fn answer_close(&mut self) {
+        if !self.tcb.close_answered {
+            self.tcb.close_answered = true;
+            self.signal(Signal::Closed);
+        }
+    }
+
+    fn peer_is_alive(&mut self) {
+        self.tcb.rtt.keep_alive_probes = 0;
+        if let (Some(idle), true) = (self.tcb.config.keep_alive, self.tcb.timers.has(Timer::KeepAlive)) {
+            self.start(Timer::KeepAlive, idle);
+        }
+    }
+
+    /// SND.UNA := SEG.ACK; measures, restarts the timers (RFC 6298, 5.2 and 5.3), completes SENDs.
+    pub(in crate::step) fn accept_ack(&mut self, ack: Seq) {
+        let snd = self.tcb.snd;
+        if let Some((end, since)) = self.tcb.rtt.timing
+            && ack.ge(end)
+        {
+            self.tcb.rtt.timing = None;
+            self.measure(self.now.saturating_sub(since));
+        }
+        let syn = u32::from(snd.una == snd.iss);
+        self.tcb.snd.una = ack;
+        self.tcb.rtt.retransmits = 0;
+        let fin = u32::from(self.tcb.fin_acked());
+        if syn == 1 && self.tcb.rtt.syn_lost {
+            // RFC 6298, 5.7: the network is slow or lossy; data begins carefully.
+            self.tcb.rtt.syn_lost = false;
+            self.tcb.rtt.rto = self.tcb.rtt.rto.max(3_000_000);
+        }
+        if ack - snd.una > syn + fin {
+            self.signal(Signal::Sent(ack - fin));
+        }
+        if self.tcb.snd.up.is_some_and(|up| up.le(ack)) {
+            self.tcb.snd.up = None;
+        }
+        // Started again, if anything is left, when the step ends.
+        self.stop(Timer::Retransmit);
+        self.stop(Timer::User);
+    }
+
+    // RFC 6298, 2.2 and 2.3.
+    fn measure(&mut self, sample: u64) {
+        let limits = &self.profile.limits;
+        let rtt = &mut self.tcb.rtt;
+        let (srtt, rttvar) = match rtt.srtt {
+            None => (sample, sample / 2),
+            Some(srtt) => {
+                let error = srtt.abs_diff(sample);
+                (
+                    (srtt - srtt / 8).saturating_add(sample / 8),
+                    (rtt.rttvar - rtt.rttvar / 4).saturating_add(error / 4),
+                )
+            }
+        };
+        (rtt.srtt, rtt.rttvar) = (Some(srtt), rttvar);
+        let rto = srtt.saturating_add(limits.granularity.max(rttvar.saturating_mul(4)));
+        rtt.rto = rto.max(limits.rto_min).min(limits.rto_max);
+    }
+}

@@ -1,0 +1,66 @@
+//! Eighth check: FIN (RFC 9293, section 3.10.7.4).
+
+use super::Step;
+use crate::effect::Signal;
+use crate::event::CallError;
+use crate::rule::Rule;
+use crate::segment::{Flags, Segment};
+use crate::state::State;
+use crate::step::Reply;
+
+impl Step<'_> {
+    /// `before` is the state in which the segment found the connection.
+    pub(super) fn check_fin(&mut self, inside: &Segment, before: State) {
+        match self.tcb.state {
+            State::Established | State::FinWait1 | State::FinWait2 => {
+                let end = inside.text_seq() + inside.len;
+                let in_order = inside.has(Flags::FIN) && end == self.tcb.rcv.nxt;
+                if in_order || self.tcb.rcv.held.fin == Some(self.tcb.rcv.nxt) {
+                    self.fin_reached(before);
+                }
+            }
+            State::CloseWait | State::Closing | State::LastAck if inside.has(Flags::FIN) => {
+                self.take(Rule::Fin5);
+                self.acknowledge(Reply::Now);
+            }
+            State::TimeWait if inside.has(Flags::FIN) => {
+                self.take(Rule::Fin6);
+                self.acknowledge(Reply::Now);
+                self.restart_time_wait();
+            }
+            _ => {}
+        }
+    }
+
+    fn fin_reached(&mut self, before: State) {
+        // FIN implies PUSH. Served first: afterwards RCV.NXT counts the FIN as well.
+        self.serve_receives(true);
+        if self.tcb.rcv.wanted > 0 {
+            self.tcb.rcv.wanted = 0;
+            self.signal(Signal::ReceiveFailed(CallError::Closing));
+        }
+        let rcv = &mut self.tcb.rcv;
+        rcv.push |= rcv.readable > 0;
+        rcv.nxt += 1;
+        rcv.wnd = rcv.wnd.saturating_sub(1);
+        rcv.held = crate::reassembly::Reassembly::default();
+        self.signal(Signal::Closing);
+        // In CLOSE-WAIT the user's own CLOSE may follow at once, and its FIN carry this ACK: the three-segment close.
+        let may_wait = self.choices.delay_ack && self.tcb.state == State::Established;
+        self.acknowledge(if may_wait { Reply::Delayable } else { Reply::Now });
+        match self.tcb.state {
+            State::FinWait1 => {
+                self.take(Rule::Fin3);
+                self.enter(State::Closing);
+            }
+            State::FinWait2 => {
+                self.take(if before == State::FinWait1 { Rule::Fin2 } else { Rule::Fin4 });
+                self.enter_time_wait();
+            }
+            _ => {
+                self.take(Rule::Fin1);
+                self.enter(State::CloseWait);
+            }
+        }
+    }
+}

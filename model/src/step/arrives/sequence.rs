@@ -1,0 +1,153 @@
+//! First check: the sequence number (RFC 9293, section 3.10.7.4).
+
+use super::{Flow, Step};
+use crate::event::Origin;
+use crate::rule::Rule;
+use crate::segment::{Flags, Segment};
+use crate::seq::acceptable;
+use crate::state::State;
+use crate::step::Reply;
+
+impl Step<'_> {
+    /// Leaves in `inside` what lies inside the window.
+    pub(super) fn check_sequence(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
+        let rcv = self.tcb.rcv;
+        // RFC 5961 judges a reset by SEG.SEQ alone: its text is only a diagnosis (SHLD-2).
+        let by_number_alone = segment.has(Flags::RST) && self.profile.rfc5961_rst;
+        if by_number_alone {
+            (inside.len, inside.flags) = (0, inside.flags.without(Flags::SYN | Flags::FIN));
+        }
+        if acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
+            self.trim(inside);
+            if self.tcb.state.is_synchronized() && inside.seq != self.tcb.rcv.nxt {
+                self.take(Rule::Seq6);
+            }
+            return Flow::Go;
+        }
+        self.unacceptable(segment, inside)
+    }
+
+    fn unacceptable(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
+        let rcv = self.tcb.rcv;
+        let has_syn = segment.has(Flags::SYN);
+        if self.is_crossing_syn_ack(segment) {
+            self.take(Rule::Seq2g);
+            (inside.seq, inside.len) = (rcv.nxt, 0);
+            inside.flags = inside.flags.without(Flags::SYN | Flags::FIN);
+            return Flow::Go;
+        }
+        let challenged = has_syn && self.profile.rfc5961_syn;
+        let at_closed_window = rcv.wnd == 0 && segment.seq == rcv.nxt;
+        if at_closed_window && (segment.has(Flags::RST) || !challenged) {
+            self.take(Rule::Seq4);
+            inside.len = 0;
+            inside.flags = inside.flags.without(Flags::SYN | Flags::FIN);
+            if segment.has(Flags::RST) {
+                return Flow::Go;
+            }
+            self.acknowledge(Reply::Now);
+            if self.profile.ack_at_zero_window {
+                return Flow::Go;
+            }
+            self.check_urgent(segment);
+            return Flow::Drop;
+        }
+        if segment.has(Flags::RST) {
+            if self.is_reset_before_fin(segment) {
+                return Flow::Go;
+            }
+            self.take(Rule::Seq1);
+            return Flow::Drop;
+        }
+        if challenged {
+            self.take(Rule::Seq2);
+            if self.is_own_syn_again(segment) {
+                self.send_syn_ack();
+            } else {
+                self.challenge();
+            }
+            return Flow::Drop;
+        }
+        // The number of the FIN is RCV.NXT - 1, so the check refuses it: without this rule 2MSL never restarts
+        // (contradiction 7).
+        let fin_again = segment.has(Flags::FIN) && !has_syn && segment.end() == rcv.nxt;
+        if self.tcb.state == State::TimeWait && fin_again && self.profile.fin_again_restarts {
+            self.take(Rule::Seq2t);
+            self.acknowledge(Reply::Now);
+            self.restart_time_wait();
+            return Flow::Drop;
+        }
+        self.take(Rule::Seq3);
+        if self.is_own_syn_again(segment) {
+            self.send_syn_ack();
+        } else {
+            self.acknowledge(Reply::Now);
+        }
+        Flow::Drop
+    }
+
+    // Figure 7: both SYNs have crossed, and the SYN+ACK repeats the SYN that RCV.NXT already counts.
+    fn is_crossing_syn_ack(&self, segment: &Segment) -> bool {
+        self.profile.figure_7
+            && self.tcb.state == State::SynReceived
+            && self.tcb.origin == Origin::Active
+            && segment.has(Flags::SYN_ACK)
+            && !segment.has(Flags::RST)
+            && segment.seq == self.tcb.rcv.irs
+            && segment.ack == self.tcb.snd.nxt
+    }
+
+    // The peer repeats its SYN because our SYN+ACK was lost (contradiction 5).
+    fn is_own_syn_again(&self, segment: &Segment) -> bool {
+        self.profile.duplicate_syn_draws_syn_ack
+            && self.tcb.state == State::SynReceived
+            && segment.has(Flags::SYN)
+            && !segment.has(Flags::ACK)
+            && segment.seq == self.tcb.rcv.irs
+    }
+
+    /// Linux: a peer that aborts right after its FIN resets at the number of the FIN.
+    pub(super) fn is_reset_before_fin(&self, segment: &Segment) -> bool {
+        self.profile.reset_before_fin
+            && matches!(self.tcb.state, State::CloseWait | State::LastAck | State::Closing)
+            && segment.seq + 1 == self.tcb.rcv.nxt
+    }
+
+    // The segment is acceptable: its first or its last number is in the window.
+    fn trim(&mut self, segment: &mut Segment) {
+        let rcv = self.tcb.rcv;
+        let mut trimmed = false;
+        if segment.seq_len() > 0 && !segment.seq.in_window(rcv.nxt, rcv.wnd) {
+            let mut cut = rcv.nxt - segment.seq;
+            if segment.has(Flags::SYN) {
+                segment.flags = segment.flags.without(Flags::SYN);
+                cut -= 1;
+            }
+            segment.len = segment.len.saturating_sub(cut);
+            segment.seq = rcv.nxt;
+            trimmed = true;
+        }
+        trimmed |= self.trim_right(segment);
+        if trimmed {
+            self.take(Rule::Seq5);
+        }
+    }
+
+    /// Cuts what lies beyond the right edge: the FIN first, then text. True when something did.
+    pub(in crate::step) fn trim_right(&self, segment: &mut Segment) -> bool {
+        let right = self.tcb.rcv.nxt + self.tcb.rcv.wnd;
+        let room = right - segment.text_seq();
+        // A SYN at the very edge leaves its text outside.
+        let room = if segment.text_seq().gt(right) { 0 } else { room };
+        let mut trimmed = false;
+        if segment.len > room {
+            segment.len = room;
+            segment.flags = segment.flags.without(Flags::FIN);
+            trimmed = true;
+        } else if segment.has(Flags::FIN) && segment.len == room {
+            segment.flags = segment.flags.without(Flags::FIN);
+            trimmed = true;
+        }
+        trimmed
+    }
+}

@@ -1,0 +1,38 @@
+//! Fourth check: SYN (RFC 9293, section 3.10.7.4).
+
+use super::{Flow, Step};
+use crate::event::{CallError, Origin};
+use crate::profile::SynInSynReceived;
+use crate::rule::Rule;
+use crate::segment::{Flags, Segment};
+use crate::state::State;
+
+impl Step<'_> {
+    pub(super) fn check_syn(&mut self, segment: &Segment, inside: &Segment) -> Flow {
+        // RFC 5961 challenges a SYN in synchronized states wherever it lies, even where trimming cut it off.
+        let anywhere = self.profile.rfc5961_syn && self.tcb.state.is_synchronized();
+        let counts = inside.has(Flags::SYN) || (anywhere && segment.has(Flags::SYN));
+        if !counts {
+            return Flow::Go;
+        }
+        if self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive {
+            self.take(Rule::Syn1);
+            match self.profile.syn_in_syn_received {
+                SynInSynReceived::ReturnToListen => self.return_to_listen(),
+                SynInSynReceived::Challenge => self.challenge(),
+                SynInSynReceived::ResetAndForget => {
+                    self.reset(segment);
+                    self.return_to_listen();
+                }
+            }
+        } else if self.profile.rfc5961_syn {
+            self.take(Rule::Syn2);
+            self.challenge();
+        } else {
+            self.take(Rule::Syn3);
+            self.reset(segment);
+            self.abort_with(CallError::Reset);
+        }
+        Flow::Drop
+    }
+}

@@ -1,0 +1,42 @@
+//! The command line: one file per verb.
+
+mod run;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "tcp-tracer", version, about, long_about = None, propagate_version = true)]
+/// Watches what the kernel's TCP really does and checks it against RFC 9293.
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// What is logged to standard error.
+    #[arg(long = "log.level", global = true, default_value = "info", value_name = "LEVEL")]
+    log_level: log::LevelFilter,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The agent: follows every TCP state transition of this host and serves Prometheus metrics.
+    Run(run::Args),
+}
+
+/// Parses the command line and runs the verb.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { verb, log_level } = Cli::parse();
+    env_logger::Builder::new().filter_level(log_level).format_target(false).init();
+    let done = match verb {
+        Verb::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("tcp-tracer: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn boxed(error: impl Error + 'static) -> Box<dyn Error> {
+    Box::new(error)
+}

@@ -1,0 +1,239 @@
+//! The loop: ring -> decode -> track -> check -> sinks.
+
+use std::{future::Future, ops::ControlFlow, pin::pin};
+
+use aya::programs::Iter;
+use rustix::time::{ClockId, clock_gettime};
+use tracer_ebpf::{Hook, Record};
+
+use crate::{
+    checker,
+    decode::{self, Malformed},
+    kernel::{
+        adopt::{self, Snapshot},
+        btf::Types,
+        counts::{self, Fate},
+        load::{Attached, LoadError, Options},
+        ring::{BATCH, Ring},
+    },
+    step::Finding,
+    tracker::{Limits, Tracker},
+};
+
+/// Records that may wait in memory while the existing sockets are listed.
+const BACKLOG: usize = 1 << 20;
+
+/// Nanoseconds between two looks at the kernel side's counts.
+const COUNT_INTERVAL: u64 = 1_000_000_000;
+
+/// What the pipeline needs to know before it starts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// The kernel side.
+    pub load: Options,
+    /// The tracker's memory.
+    pub limits: Limits,
+}
+
+/// Where findings go. Sinks never call back.
+pub trait Sinks {
+    /// The programs are attached, and the sockets that were there before are known.
+    fn started(&mut self, state: &State<'_>, adopted: &Snapshot);
+    /// One step of one connection, judged.
+    fn finding(&mut self, finding: &Finding<'_>);
+    /// A record that does not decode, and the hook that it names, if any.
+    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>);
+    /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
+    fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()>;
+}
+
+/// What sinks may look at between batches.
+#[derive(Debug)]
+pub struct State<'a> {
+    /// The kernel side.
+    pub attached: &'a Attached,
+    /// The books.
+    pub tracker: &'a Tracker,
+    /// What became of every firing, as of the last count.
+    pub fates: &'a [(Hook, Fate)],
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub now: u64,
+    /// Records in the batch that has just ended.
+    pub records: usize,
+    /// Nanoseconds between the batch's last event and now; `None` without one.
+    pub lag: Option<u64>,
+}
+
+/// Why the pipeline could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The kernel side.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The ring cannot be watched.
+    #[error("the ring buffer cannot be polled: {0}")]
+    Ring(#[source] std::io::Error),
+}
+
+/// Attaches, adopts what exists, and hands every finding to the sinks until `shutdown` is ready or a sink breaks.
+/// Everything is detached when it returns.
+///
+/// # Errors
+///
+/// [`PipelineError`] when nothing can be traced.
+pub async fn run(
+    types: &Types,
+    config: Config,
+    sinks: &mut impl Sinks,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), PipelineError> {
+    let (mut attached, ring) = Attached::new(types, config.load)?;
+    let mut ring = Ring::new(ring).map_err(PipelineError::Ring)?;
+    start_kernel_log(&mut attached);
+
+    let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
+    let mut work = Work::new(config, &attached);
+    for record in snapshot.records.chunks_exact(Record::SIZE) {
+        match decode::decode(record, &attached.kernel) {
+            Ok(event) => work.tracker.adopt(&event),
+            Err(reason) => sinks.malformed(&reason, Some(Hook::Snapshot)),
+        }
+    }
+    sinks.started(&work.state(&attached, 0), &snapshot);
+    for record in backlog.chunks_exact(Record::SIZE) {
+        work.record(record, &attached, sinks);
+    }
+    drop((snapshot, backlog));
+
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let before = now();
+        let records = ring.drain(|record| work.record(record, &attached, sinks));
+        let is_drained = records < BATCH;
+        work.count_losses(&attached, !is_drained);
+        // Everything up to `before` has been seen only if the ring was found empty since.
+        work.flush(if is_drained { before } else { work.last_event }, sinks);
+        if sinks.batch_end(&work.state(&attached, records)).is_break() {
+            return Ok(());
+        }
+        let next = async {
+            if is_drained {
+                ring.ready().await;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            () = next => {}
+        }
+    }
+}
+
+/// Sends what the programs log to the log of the agent.
+fn start_kernel_log(attached: &mut Attached) {
+    match aya_log::EbpfLogger::init(&mut attached.ebpf) {
+        Ok(logger) => drop(tokio::spawn(flush_kernel_log(logger))),
+        Err(error) => log::warn!("the kernel side's own messages cannot be read: {error}"),
+    }
+}
+
+async fn flush_kernel_log(mut logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
+    let mut interval = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        interval.tick().await;
+        logger.flush();
+    }
+}
+
+/// Lists the sockets that exist while the ring is kept from running full.
+fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>) {
+    let mut backlog = Vec::new();
+    let program: Option<&mut Iter> = if attached.has(Hook::Snapshot) {
+        attached.ebpf.program_mut("snapshot").and_then(|program| program.try_into().ok())
+    } else {
+        None
+    };
+    let Some(program) = program else { return (Snapshot::default(), backlog) };
+    let snapshot = std::thread::scope(|scope| {
+        let listing = scope.spawn(|| adopt::snapshot(program));
+        while !listing.is_finished() {
+            if backlog.len() < BACKLOG * Record::SIZE {
+                ring.drain(|record| backlog.extend_from_slice(record));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    (snapshot, backlog)
+}
+
+/// What the loop carries from batch to batch.
+struct Work {
+    tracker: Tracker,
+    fates: Vec<(Hook, Fate)>,
+    counted: u64,
+    last_event: u64,
+}
+
+impl Work {
+    fn new(config: Config, attached: &Attached) -> Self {
+        Self {
+            tracker: Tracker::new(config.limits, attached.visible()),
+            fates: counts::fates(attached),
+            counted: now(),
+            last_event: 0,
+        }
+    }
+
+    fn record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
+        match decode::decode(record, &attached.kernel) {
+            Ok(event) => {
+                self.last_event = event.time;
+                self.tracker.observe(&event, &mut |step| sinks.finding(&checker::check(step)));
+            }
+            Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
+        }
+    }
+
+    /// Asks the kernel side what was lost: once a second, and at once while the ring is busy.
+    fn count_losses(&mut self, attached: &Attached, is_busy: bool) {
+        let now = now();
+        if !is_busy && now.saturating_sub(self.counted) < COUNT_INTERVAL {
+            return;
+        }
+        self.counted = now;
+        let fates = counts::fates(attached);
+        for ((hook, fate), (_, earlier)) in fates.iter().zip(&self.fates) {
+            if fate.lost() > earlier.lost() {
+                self.tracker.lost(*hook, now);
+                log::warn!(
+                    "{} events of {} were lost ({} for want of room in the ring); what they would have shown is \
+                     inconclusive",
+                    fate.lost() - earlier.lost(),
+                    hook.name(),
+                    fate.ring_full - earlier.ring_full,
+                );
+            }
+        }
+        self.fates = fates;
+    }
+
+    fn flush(&mut self, now: u64, sinks: &mut impl Sinks) {
+        self.tracker.flush(now, &mut |step| sinks.finding(&checker::check(step)));
+    }
+
+    fn state<'a>(&'a self, attached: &'a Attached, records: usize) -> State<'a> {
+        let now = now();
+        let lag = (records > 0).then(|| now.saturating_sub(self.last_event));
+        State { attached, tracker: &self.tracker, fates: &self.fates, now, records, lag }
+    }
+}
+
+/// CLOCK_MONOTONIC, the clock of `bpf_ktime_get_ns`, nanoseconds.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}

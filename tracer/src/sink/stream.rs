@@ -1,0 +1,165 @@
+//! Findings as they come, for eyes or for programs: a table, or one JSON object per line.
+
+mod json;
+mod table;
+
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use self::table::Table;
+use crate::{
+    filter::Filter,
+    step::{Finding, StepKind},
+};
+
+/// How findings are written.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// Aligned columns.
+    Table(Table),
+    /// One object per line.
+    Json,
+}
+
+/// What to show of all that is found.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Which sockets and transitions.
+    pub filter: Filter,
+    /// Not transitions only: handshakes, resets, retransmissions, half-open requests and TIME_WAIT minisockets too.
+    pub all: bool,
+    /// Stop after so many.
+    pub limit: Option<u64>,
+}
+
+/// An instant on both clocks: what turns a record's time into a time of day, and where elapsed time begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub monotonic: u64,
+    /// The same instant by the wall clock.
+    pub wall: Timestamp,
+}
+
+/// How much was shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Lines written.
+    pub shown: u64,
+    /// Findings that were looked at for it, those that the filter kept out included.
+    pub seen: u64,
+}
+
+/// The output broke.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub struct WriteError(#[from] io::Error);
+
+/// The sink of `watch`. Lines are gathered and written once per batch.
+#[derive(Debug)]
+pub struct Stream<W> {
+    out: W,
+    lines: Vec<u8>,
+    format: Format,
+    selection: Selection,
+    epoch: Epoch,
+    counts: Shown,
+    failure: Option<io::Error>,
+}
+
+impl<W: Write> Stream<W> {
+    /// A stream that has written nothing.
+    pub fn new(out: W, format: Format, selection: Selection, epoch: Epoch) -> Self {
+        let counts = Shown::default();
+        Self { out, lines: Vec::new(), format, selection, epoch, counts, failure: None }
+    }
+
+    /// Says where time begins, and what the columns mean.
+    pub fn start(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+        if let Format::Table(table) = &self.format {
+            table.header(&mut self.lines);
+        }
+    }
+
+    /// Takes a finding; writes nothing yet.
+    pub fn finding(&mut self, finding: &Finding<'_>) {
+        let wanted = match finding.step.kind {
+            StepKind::Transition { .. } => true,
+            StepKind::Duplicate => false,
+            _ => self.selection.all,
+        };
+        if !wanted || self.full() {
+            return;
+        }
+        self.counts.seen += 1;
+        if !self.selection.filter.matches(finding) {
+            return;
+        }
+        self.counts.shown += 1;
+        match &self.format {
+            Format::Table(table) => table.row(&mut self.lines, finding, &self.epoch),
+            Format::Json => {
+                if let Err(error) = json::line(&mut self.lines, finding, &self.epoch) {
+                    self.failure = Some(error.into());
+                }
+            }
+        }
+    }
+
+    /// Writes what has gathered. `Break`: there is nothing more to do, since the limit is reached or nobody reads.
+    pub fn flush(&mut self) -> ControlFlow<()> {
+        if self.failure.is_none() {
+            self.failure = self.out.write_all(&self.lines).and_then(|()| self.out.flush()).err();
+        }
+        self.lines.clear();
+        if self.full() || self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Writes the rest. A reader that has gone away, like `head`, has seen enough: that is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when the output failed, now or earlier.
+    pub fn finish(mut self) -> Result<Shown, WriteError> {
+        let _full_or_failed = self.flush();
+        match self.failure {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(self.counts),
+        }
+    }
+
+    fn full(&self) -> bool {
+        self.selection.limit.is_some_and(|limit| self.counts.shown >= limit)
+    }
+}
+
+impl Epoch {
+    /// The wall clock at an instant of CLOCK_MONOTONIC, as it was set when the epoch was taken.
+    fn wall_at(&self, monotonic: u64) -> Timestamp {
+        let since = i128::from(monotonic) - i128::from(self.monotonic);
+        let since = SignedDuration::from_nanos(i64::try_from(since).unwrap_or(i64::MAX));
+        self.wall.saturating_add(since).unwrap_or(self.wall)
+    }
+
+    /// Nanoseconds since the epoch; 0 for what was before.
+    const fn elapsed(&self, monotonic: u64) -> u64 {
+        monotonic.saturating_sub(self.monotonic)
+    }
+}
+
+/// Nanoseconds as seconds.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "53 bits of nanoseconds are exact for 104 days, and fine beyond"
+)]
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! One JSON object per finding. Fields that a finding does not have are left out.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use model::linux::ResetReason;
+use serde::Serialize;
+
+use super::{Epoch, seconds};
+use crate::{
+    event::{Event, What},
+    step::{Finding, StepKind},
+};
+
+/// A line. Names and units are the interface of `--output json`: changing one breaks its readers.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    /// RFC 3339, UTC.
+    timestamp: String,
+    /// CLOCK_MONOTONIC, nanoseconds.
+    time_ns: u64,
+    kind: &'static str,
+    hook: &'static str,
+    cookie: u64,
+    netns: u64,
+    family: &'static str,
+    local: SocketAddr,
+    remote: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comm: Option<Cow<'a, str>>,
+    #[serde(flatten)]
+    step: Body,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    judged: Option<Judged>,
+}
+
+/// What belongs to a kind of step.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Body {
+    Transition {
+        from: &'static str,
+        to: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        spent_seconds: Option<f64>,
+        /// Left out while nothing is measured.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        srtt_us: Option<u32>,
+        retransmits: u32,
+        una: u32,
+        nxt: u32,
+        write_seq: u32,
+        rcv_nxt: u32,
+    },
+    Handshake {
+        role: &'static str,
+        result: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration_seconds: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        untimed: Option<&'static str>,
+    },
+    Reset {
+        direction: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    RequestEnded {
+        completed: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lived_seconds: Option<f64>,
+    },
+    TimewaitBegun {
+        substate: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<&'static str>,
+    },
+    TimewaitEnded {
+        substate: &'static str,
+        end: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lived_seconds: Option<f64>,
+    },
+    Nothing {},
+}
+
+#[derive(Debug, Serialize)]
+struct Judged {
+    verdict: &'static str,
+    rule: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noted: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+}
+
+/// Appends a finding and a newline.
+pub(super) fn line(lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch) -> serde_json::Result<()> {
+    let event = finding.step.event;
+    let (kind, step) = body(&finding.step.kind, event);
+    let line = Line {
+        timestamp: format!("{:.9}", epoch.wall_at(event.time)),
+        time_ns: event.time,
+        kind,
+        hook: event.hook.name(),
+        cookie: event.socket.cookie,
+        netns: event.socket.netns,
+        family: event.flow.family.name(),
+        local: event.flow.local,
+        remote: event.flow.remote,
+        pid: event.task.map(|task| task.pid),
+        comm: event.task.as_ref().map(crate::event::Task::name),
+        step,
+        judged: finding.judgement.map(|judgement| Judged {
+            verdict: judgement.verdict.class(),
+            rule: judgement.verdict.name(),
+            noted: judgement.noted.map(model::linux::DeviationId::name),
+            cause: judgement.cause.map(model::linux::CloseCause::name),
+        }),
+    };
+    serde_json::to_writer(&mut *lines, &line)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+fn body(kind: &StepKind, event: &Event) -> (&'static str, Body) {
+    match *kind {
+        StepKind::Transition { transition, evidence, spent, .. } => {
+            let srtt = match event.what {
+                What::Transition { srtt, .. } => srtt,
+                _ => 0,
+            };
+            let body = Body::Transition {
+                from: transition.from.name(),
+                to: transition.to.name(),
+                spent_seconds: spent.map(seconds),
+                srtt_us: (srtt != 0).then_some(srtt),
+                retransmits: evidence.retransmits,
+                una: evidence.una,
+                nxt: evidence.nxt,
+                write_seq: evidence.write_seq,
+                rcv_nxt: evidence.rcv_nxt,
+            };
+            ("transition", body)
+        }
+        StepKind::Handshake { role, result, duration } => {
+            let body = Body::Handshake {
+                role: role.name(),
+                result: result.name(),
+                duration_seconds: duration.ok().map(seconds),
+                untimed: duration.err().map(crate::step::Untimed::name),
+            };
+            ("handshake", body)
+        }
+        StepKind::SynRetransmit => ("syn_retransmit", Body::Nothing {}),
+        StepKind::SynAckRetransmit => ("synack_retransmit", Body::Nothing {}),
+        StepKind::Reset { sent } => {
+            let direction = if sent { "sent" } else { "received" };
+            ("reset", Body::Reset { direction, reason: reset_reason(event) })
+        }
+        StepKind::RequestBegun => ("request_begun", Body::Nothing {}),
+        StepKind::RequestEnded { completed, lived } => {
+            ("request_ended", Body::RequestEnded { completed, lived_seconds: lived.map(seconds) })
+        }
+        StepKind::TimewaitBegun { path, substate } => {
+            let path = path.map(crate::step::TimewaitPath::name);
+            ("timewait_begun", Body::TimewaitBegun { substate: substate.name(), path })
+        }
+        StepKind::TimewaitConverted => ("timewait_converted", Body::Nothing {}),
+        StepKind::TimewaitRestarted => ("timewait_restarted", Body::Nothing {}),
+        StepKind::TimewaitEnded { substate, cause, lived } => {
+            let body = Body::TimewaitEnded {
+                substate: substate.name(),
+                end: cause.name(),
+                lived_seconds: lived.map(seconds),
+            };
+            ("timewait_ended", body)
+        }
+        StepKind::TimewaitSkipped => ("timewait_skipped", Body::Nothing {}),
+        StepKind::Destroyed => ("destroyed", Body::Nothing {}),
+        StepKind::Duplicate => ("duplicate", Body::Nothing {}),
+    }
+}
+
+/// Why an RST was sent, where the kernel says it.
+pub(super) fn reset_reason(event: &Event) -> Option<&'static str> {
+    let What::ResetSent { reason, .. } = event.what else { return None };
+    Some(match reason {
+        ResetReason::AbortOnClose => "abort_on_close",
+        ResetReason::AbortOnData => "abort_on_data",
+        ResetReason::AbortOnLinger => "abort_on_linger",
+        ResetReason::AbortOnMemory => "abort_on_memory",
+        ResetReason::TcpState => "tcp_state",
+        ResetReason::KeepaliveTimeout => "keepalive_timeout",
+        ResetReason::TcpTimeout => "tcp_timeout",
+        ResetReason::Other => "other",
+        ResetReason::Unknown => return None,
+    })
+}

@@ -1,0 +1,127 @@
+//! The last violations, for people: what happened, on which connection, and which rule it breaks.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use model::Verdict;
+use serde::Serialize;
+
+use crate::step::{Finding, StepKind};
+
+/// How many are kept.
+pub const KEPT: usize = 256;
+
+/// One violation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub time_ns: u64,
+    /// Name of the broken rule.
+    pub rule: &'static str,
+    /// Sections of RFC 9293 behind it.
+    pub clause: &'static str,
+    /// What the rule asks for.
+    pub sentence: &'static str,
+    /// What happened, for example `listen>established`.
+    pub transition: String,
+    /// `ipv4` or `ipv6`.
+    pub family: &'static str,
+    /// The end on this host.
+    pub local: String,
+    /// The other end.
+    pub remote: String,
+    /// The network namespace's cookie.
+    pub netns: u64,
+    /// The socket's cookie; 0: none.
+    pub cookie: u64,
+    /// The task that held the socket; absent in softirq, where nobody can be named.
+    pub task: Option<Owner>,
+    /// The socket's fields at that instant and what was remembered of it.
+    pub evidence: String,
+}
+
+/// The task behind a violation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// Process id.
+    pub pid: u32,
+    /// Command name.
+    pub comm: String,
+}
+
+impl Violation {
+    /// The violation that a finding is, if it is one.
+    #[must_use]
+    pub fn of(finding: &Finding<'_>) -> Option<Self> {
+        let Verdict::Violation(id) = finding.judgement.as_ref()?.verdict else { return None };
+        let rule = id.rule();
+        let event = finding.step.event;
+        let (transition, evidence) = match &finding.step.kind {
+            StepKind::Transition { transition, evidence, history, .. } => {
+                (transition.to_string(), format!("{evidence:?} {history:?}"))
+            }
+            other => (format!("{other:?}"), format!("{:?}", event.what)),
+        };
+        Some(Self {
+            time_ns: event.time,
+            rule: rule.name,
+            clause: rule.clause,
+            sentence: rule.sentence,
+            transition,
+            family: event.flow.family.name(),
+            local: event.flow.local.to_string(),
+            remote: event.flow.remote.to_string(),
+            netns: event.socket.netns,
+            cookie: event.socket.cookie,
+            task: event.task.map(|task| Owner { pid: task.pid, comm: task.name().into_owned() }),
+            evidence,
+        })
+    }
+}
+
+/// The last [`KEPT`] violations.
+#[derive(Debug, Default)]
+pub struct Violations {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    total: u64,
+    last: VecDeque<Violation>,
+}
+
+/// What `/violations` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// All violations since the agent began, forgotten ones included.
+    pub total: u64,
+    /// The last ones, newest first.
+    pub violations: Vec<Violation>,
+}
+
+impl Violations {
+    /// Keeps a finding that is a violation; others cost nothing.
+    pub fn record(&self, finding: &Finding<'_>) {
+        if let Some(violation) = Violation::of(finding) {
+            let mut kept = self.kept();
+            kept.total += 1;
+            kept.last.truncate(KEPT - 1);
+            kept.last.push_front(violation);
+        }
+    }
+
+    /// The list as it is now.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let kept = self.kept();
+        Report { total: kept.total, violations: kept.last.iter().cloned().collect() }
+    }
+
+    /// A thread that died with the lock cannot have left a half-made list that matters.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,132 @@
+//! Sockets that are older than the agent, in several namespaces and in every state.
+
+use std::{
+    net::{Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use crate::support::{
+    agent::Agent,
+    books::Moment,
+    counters,
+    forge::{Forger, SYN},
+    load::{Ending, Family, Held, Load},
+    namespace::Namespace,
+    silence, turn,
+    wait::until,
+};
+
+#[test]
+fn sockets_of_every_namespace_are_counted_by_state() {
+    let Some(_turn) = turn(&[]) else { return };
+    let namespaces = [Namespace::new(), Namespace::new(), Namespace::new()];
+    let _v4 = Held::open(&namespaces[0], Family::Ipv4, 10);
+    let v6 = Held::open(&namespaces[1], Family::Ipv6, 5);
+    // FIN_WAIT2 at the client, CLOSE_WAIT at the server.
+    for client in &v6.clients[..2] {
+        client.shutdown(Shutdown::Write).unwrap();
+    }
+    // TIME_WAIT, and FIN_WAIT2 in minisockets.
+    Load { connections: 20, lanes: 1, family: Family::Ipv4, ending: Ending::Client, exchanges: 0 }
+        .run(&namespaces[1]);
+    let mut orphaned = Held::open(&namespaces[0], Family::Ipv6, 4);
+    orphaned.clients.clear();
+    // A half-open request, and a SYN without an answer.
+    silence::attach(&namespaces[2]);
+    namespaces[2].sysctl("net/ipv4/tcp_syn_retries", "6");
+    namespaces[2].sysctl("net/ipv4/tcp_synack_retries", "5");
+    let listener = namespaces[2].enter(|| TcpListener::bind((silence::HERE, 0)).unwrap());
+    let SocketAddr::V4(here) = listener.local_addr().unwrap() else { unreachable!("an IPv4 listener") };
+    Forger::new(&namespaces[2]).send(SocketAddrV4::new(*silence::SILENT.ip(), 9), here, SYN, 1);
+    let limit = Duration::from_secs(15);
+    thread::scope(|scope| {
+        let client = scope
+            .spawn(|| namespaces[2].enter(|| TcpStream::connect_timeout(&silence::SILENT.into(), limit)));
+        until(Duration::from_secs(2), || match counters::sockets()["syn_sent"] {
+            0 => Err("no SYN yet".to_owned()),
+            _ => Ok(()),
+        });
+
+        let mut agent = Agent::start();
+        let listed = counters::sockets();
+        for (state, least) in [
+            ("established", 26),
+            ("close_wait", 6),
+            ("listen", 4),
+            ("time_wait", 20),
+            ("fin_wait2", 6),
+            ("syn_sent", 1),
+            ("syn_recv", 1),
+        ] {
+            assert!(listed[state] >= least, "the kernel lists {} in {state}", listed[state]);
+        }
+        until(Duration::from_secs(5), || {
+            let metrics = agent.metrics();
+            let listed = counters::sockets();
+            let ours = |state| metrics.count("tcptracer_sockets", &[("state", state)]);
+            let minisockets = metrics.count("tcptracer_fin_wait2_minisockets", &[]);
+            // /proc/net/tcp shows a request as SYN_RECV, and FIN_WAIT2 minisockets with the full ones.
+            for (state, ours) in [
+                ("established", ours("established")),
+                ("syn_sent", ours("syn_sent")),
+                ("syn_recv", ours("syn_recv") + ours("new_syn_recv")),
+                ("fin_wait1", ours("fin_wait1")),
+                ("fin_wait2", ours("fin_wait2") + minisockets),
+                ("time_wait", metrics.count("tcptracer_time_wait_sockets", &[])),
+                ("close_wait", ours("close_wait")),
+                ("last_ack", ours("last_ack")),
+                ("listen", ours("listen")),
+                ("closing", ours("closing")),
+            ] {
+                if i64::try_from(listed[state]) != Ok(ours) {
+                    return Err(format!("{state}: the kernel lists {}, the agent {ours}", listed[state]));
+                }
+            }
+            if minisockets < 4 { Err(format!("{minisockets} FIN_WAIT2 minisockets")) } else { Ok(()) }
+        });
+        drop(agent);
+        drop(client);
+    });
+}
+
+#[test]
+fn the_first_verdict_on_an_adopted_socket_is_inconclusive_and_the_next_ones_are_not() {
+    const COUNT: u16 = 10;
+    let Some(_turn) = turn(&[]) else { return };
+    let namespaces = [Namespace::new(), Namespace::new()];
+    let held =
+        namespaces.each_ref().map(|namespace| Held::open(namespace, Family::Ipv4, usize::from(COUNT / 2)));
+    let mut agent = Agent::start();
+
+    let start = Moment::quiet(&mut agent);
+    assert_eq!(
+        start.metrics.sum("tcptracer_conformance_checks_total", &[]),
+        0.0,
+        "adopting is no transition"
+    );
+    for held in held {
+        let Held { listener, clients, servers } = held;
+        drop(clients);
+        // The FINs are with the servers before these close.
+        thread::sleep(Duration::from_millis(50));
+        drop(servers);
+        drop(listener);
+    }
+    let end = Moment::quiet(&mut agent);
+    let change = end.since(&start);
+
+    assert_eq!(change.verdicts("violation"), 0);
+    // Both ends of each connection, and the listeners' only transition.
+    let count = i64::from(COUNT);
+    let first = 2 * count + 2;
+    assert_eq!(
+        change.verdicts("inconclusive"),
+        first,
+        "{:?}",
+        change.changed("tcptracer_conformance_inconclusive_total")
+    );
+    assert_eq!(change.ours("tcptracer_conformance_inconclusive_total", &[("cause", "adopted")]), first);
+    // FIN_WAIT1 > FIN_WAIT2 > CLOSE at the client, CLOSE_WAIT > LAST_ACK > CLOSE at the server.
+    assert_eq!(change.verdicts("conforming") + change.verdicts("deviation"), 4 * count);
+}

@@ -1,0 +1,86 @@
+//! The metrics as their reader sees them: a real Prometheus scrapes the agent, promtool judges the text.
+
+use std::time::Duration;
+
+use crate::support::{
+    agent::Agent,
+    books::Moment,
+    load::{Ending, Family, Load},
+    namespace::Namespace,
+    prometheus::{Prometheus, promtool_check},
+    turn,
+    wait::until,
+};
+
+#[test]
+fn prometheus_scrapes_the_agent_and_its_queries_give_the_same_numbers() {
+    let Some(_turn) = turn(&["prometheus"]) else { return };
+    let namespace = Namespace::new();
+    let mut agent = Agent::start();
+    let mut prometheus = Prometheus::start(agent.address);
+    until(Duration::from_secs(20), || match prometheus.query("up") {
+        Ok(up) if up > 0.0 => Ok(()),
+        answer => Err(format!("up: {answer:?}")),
+    });
+
+    for (family, ending) in [(Family::Ipv4, Ending::Client), (Family::Ipv6, Ending::Server)] {
+        let start = Moment::quiet(&mut agent);
+        Load { connections: 500, lanes: 2, family, ending, exchanges: 1 }.run(&namespace);
+        let end = Moment::quiet(&mut agent);
+        end.since(&start).assert_healthy();
+        for (expression, expected) in [
+            ("sum(tcptracer_transitions_total)", end.metrics.sum("tcptracer_transitions_total", &[])),
+            (
+                "sum(tcptracer_transitions_total{from=\"close\",to=\"syn_sent\"})",
+                end.metrics.sum("tcptracer_transitions_total", &[("from", "close"), ("to", "syn_sent")]),
+            ),
+            (
+                "sum(tcptracer_handshake_duration_seconds_count{role=\"client\"})",
+                end.metrics.sum("tcptracer_handshake_duration_seconds_count", &[("role", "client")]),
+            ),
+            (
+                "sum(tcptracer_time_wait_sockets) + sum(tcptracer_fin_wait2_minisockets)",
+                end.metrics.sum("tcptracer_time_wait_sockets", &[])
+                    + end.metrics.sum("tcptracer_fin_wait2_minisockets", &[]),
+            ),
+        ] {
+            until(Duration::from_secs(10), || match prometheus.query(expression) {
+                Ok(value) if (value - expected).abs() < 0.5 => Ok(()),
+                answer => Err(format!("{expression} gives {answer:?}, the agent says {expected}")),
+            });
+        }
+    }
+
+    let samples = prometheus.query("scrape_samples_scraped").unwrap();
+    let series = agent.metrics().len();
+    assert!(
+        (samples - f64::from(u32::try_from(series).unwrap())).abs() < 0.5,
+        "{samples} samples of {series} series"
+    );
+    assert!(series < 1000, "{series} series");
+    // All series are there from the first scrape, so that a rate is never missing the first step.
+    let rate = "sum(increase(tcptracer_handshakes_total{role=\"server\",result=\"established\"}[1m]))";
+    assert!(prometheus.query(rate).unwrap() > 500.0);
+    let quantile =
+        "histogram_quantile(0.99, sum by (le) (rate(tcptracer_handshake_duration_seconds_bucket[1m])))";
+    let seconds = prometheus.query(quantile).unwrap();
+    assert!(seconds > 0.0 && seconds < 1.0, "99 % of the loopback's handshakes within {seconds} s");
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_about() {
+    let Some(_turn) = turn(&["promtool"]) else { return };
+    let namespace = Namespace::new();
+    let mut agent = Agent::start();
+    for _ in 0..2 {
+        let scrape = agent.get("/metrics", "text/plain");
+        assert!(scrape.header("content-type").starts_with("text/plain"), "{}", scrape.header("content-type"));
+        assert_eq!(promtool_check(&scrape.text()), (Some(0), String::new()));
+        // Once more with figures in every series that a load moves.
+        Load { connections: 50, lanes: 1, family: Family::Ipv4, ending: Ending::Client, exchanges: 1 }
+            .run(&namespace);
+    }
+    assert!(agent.get("/metrics", "application/openmetrics-text;version=1.0.0").text().ends_with("# EOF\n"));
+    assert!(agent.get("/", "text/html").text().contains("/metrics"));
+    agent.get("/healthz", "*/*");
+}

@@ -1,0 +1,112 @@
+//! Our figures and the kernel's, taken at the same moment.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use super::{agent::Agent, counters::Host, metrics::Metrics};
+
+/// Longer than the agent leaves a record in the ring.
+const PROCESSED: Duration = Duration::from_millis(200);
+
+/// Both sides at a moment at which nothing opened, failed or closed.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub kernel: Host,
+    pub metrics: Metrics,
+}
+
+impl Moment {
+    /// Waits for such a moment: the host's counters stand still for longer than the agent takes to process an event.
+    pub fn quiet(agent: &mut Agent) -> Self {
+        let start = Instant::now();
+        let mut before = Host::read();
+        loop {
+            sleep(PROCESSED);
+            let metrics = agent.metrics();
+            let kernel = Host::read();
+            if kernel.is_quiet_since(&before) {
+                return Self { kernel, metrics };
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "the host's TCP is never quiet");
+            before = kernel;
+        }
+    }
+
+    /// What has changed since an earlier moment.
+    pub fn since<'a>(&'a self, start: &'a Self) -> Difference<'a> {
+        assert!(
+            self.kernel.same_namespaces(&start.kernel),
+            "a network namespace came or went during the measurement, and took its counters along"
+        );
+        Difference { start, end: self }
+    }
+}
+
+/// The change between two moments.
+#[derive(Clone, Copy, Debug)]
+pub struct Difference<'a> {
+    start: &'a Moment,
+    end: &'a Moment,
+}
+
+impl Difference<'_> {
+    /// Of a kernel counter, over all namespaces.
+    pub fn kernel(&self, counter: &str) -> i64 {
+        self.end.kernel.sum(counter) - self.start.kernel.sum(counter)
+    }
+
+    /// Of the agent's series with these labels.
+    pub fn ours(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
+        self.end.metrics.count(name, labels) - self.start.metrics.count(name, labels)
+    }
+
+    /// Transitions between two states, both families.
+    pub fn transitions(&self, from: &str, to: &str) -> i64 {
+        self.ours("tcptracer_transitions_total", &[("from", from), ("to", to)])
+    }
+
+    /// Verdicts of one kind.
+    pub fn verdicts(&self, verdict: &str) -> i64 {
+        self.ours("tcptracer_conformance_checks_total", &[("verdict", verdict)])
+    }
+
+    /// Handshakes with one outcome.
+    pub fn handshakes(&self, role: &str, result: &str) -> i64 {
+        self.ours("tcptracer_handshakes_total", &[("role", role), ("result", result)])
+    }
+
+    /// Asserts that every step between the moments could be judged and none was wrong, and that nothing was lost.
+    pub fn assert_healthy(&self) {
+        for metric in ["tcptracer_conformance_violations_total", "tcptracer_conformance_inconclusive_total"] {
+            let found = self.changed(metric);
+            assert!(found.is_empty(), "{metric} on healthy traffic: {found:?}");
+        }
+        assert_eq!(
+            (self.verdicts("violation"), self.verdicts("inconclusive")),
+            (0, 0),
+            "verdicts on healthy traffic"
+        );
+        assert_eq!(self.ours("tcptracer_events_total", &[("outcome", "missed")]), 0, "missed events");
+        assert_eq!(
+            self.ours("tcptracer_events_total", &[("outcome", "ring_full")]),
+            0,
+            "events without room"
+        );
+    }
+
+    /// The agent's series of one name that differ, with their labels, for messages.
+    pub fn changed(&self, name: &str) -> Vec<String> {
+        self.end
+            .metrics
+            .matching(name, &[])
+            .filter_map(|(labels, end)| {
+                let labels: Vec<_> =
+                    labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+                let start: f64 = self.start.metrics.matching(name, &labels).map(|(_, value)| value).sum();
+                (end - start != 0.0).then(|| format!("{labels:?}: {}", end - start))
+            })
+            .collect()
+    }
+}

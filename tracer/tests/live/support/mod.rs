@@ -1,0 +1,21 @@
+//! What the live tests share.
+
+pub mod agent;
+pub mod books;
+pub mod counters;
+pub mod forge;
+pub mod http;
+pub mod load;
+pub mod metrics;
+pub mod namespace;
+pub mod nginx;
+pub mod process;
+pub mod programs;
+pub mod prometheus;
+pub mod scratch;
+pub mod silence;
+pub mod skip;
+pub mod sysctl;
+pub mod wait;
+
+pub use skip::turn;
