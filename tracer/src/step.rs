@@ -42,7 +42,7 @@ pub enum StepKind {
         role: Role,
         /// How it ended.
         result: HandshakeResult,
-        /// How long it took, nanoseconds, or why that is not known. Only established handshakes are timed.
+        /// How long it took until then, nanoseconds, or why that is not known.
         duration: Result<u64, Untimed>,
     },
     /// A SYN was sent again.
