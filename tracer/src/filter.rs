@@ -18,34 +18,34 @@ use crate::{
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Local or remote port: a number or a range such as 8000-8100.
+    /// Local or remote port: a number, a range such as 8000-8100, or a list of them
     #[arg(long = "port", value_name = "PORTS", value_delimiter = ',')]
     ports: Vec<PortRange>,
-    /// Local port.
+    /// Local port
     #[arg(long = "local-port", value_name = "PORTS", value_delimiter = ',')]
     local_ports: Vec<PortRange>,
-    /// Remote port.
+    /// Remote port
     #[arg(long = "remote-port", value_name = "PORTS", value_delimiter = ',')]
     remote_ports: Vec<PortRange>,
-    /// Local or remote address, or a network such as 10.0.0.0/8.
+    /// Local or remote address, or a network such as 10.0.0.0/8
     #[arg(long = "address", value_name = "IP[/BITS]", value_delimiter = ',')]
     networks: Vec<Network>,
-    /// Address family of the socket.
+    /// Address family of the socket
     #[arg(long, value_name = "FAMILY", value_parser = families())]
     family: Option<Family>,
-    /// State that is left or entered, as the metrics, ss or RFC 9293 spell it: time_wait, fin-wait-1, SYN-RECEIVED.
+    /// State that is left or entered, as the metrics, ss or RFC 9293 spell it: time_wait, fin-wait-1, SYN-RECEIVED
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',')]
     states: Vec<States>,
-    /// Network namespace: a name of `ip netns`, a path such as /proc/42/ns/net, or an inode number.
+    /// Network namespace: a name of `ip netns`, a path such as /proc/42/ns/net, or an inode number
     #[arg(long = "netns", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
-    /// Process that acted on the socket or owns it, as far as one is known.
+    /// Process that acted on the socket or owns it, as far as one is known
     #[arg(long = "pid", value_name = "PID", value_delimiter = ',')]
     pids: Vec<u32>,
-    /// Command name of that process; the kernel keeps 15 bytes of it.
+    /// Command name of that process; the kernel keeps 15 bytes of it
     #[arg(long = "comm", value_name = "NAME")]
     commands: Vec<CommandName>,
-    /// What the model says of the transition.
+    /// What the model says of the transition
     #[arg(long = "verdict", value_name = "VERDICT", value_delimiter = ',', value_parser = verdicts())]
     verdicts: Vec<&'static str>,
 }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_reset_of_no_socket_has_no_family() {
-        let mut reset = web().as_step(StepKind::Reset { sent: true });
+        let mut reset = web().into_step(StepKind::Reset { sent: true });
         reset.event.socket.address = 0;
         assert!(shows("", &reset));
         assert!(!shows("--family ipv4", &reset) && !shows("--family ipv6", &reset));

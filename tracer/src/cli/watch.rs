@@ -34,8 +34,6 @@ use crate::{
 /// What is to be shown, how, and for how long.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    filter: FilterArgs,
     /// A table for eyes, or one JSON object per line
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -50,6 +48,9 @@ pub struct Args {
     count: Option<NonZeroU64>,
     #[command(flatten)]
     kernel: KernelArgs,
+    // Last, since its heading holds for all that follows.
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -72,7 +73,7 @@ fn duration(text: &str) -> Result<Duration, NoDuration> {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The filter names a namespace that cannot be used.
-    #[error(transparent)]
+    #[error("--netns: {0}")]
     Filter(#[from] FindError),
     /// The runtime could not be started.
     #[error("cannot start the asynchronous runtime: {0}")]

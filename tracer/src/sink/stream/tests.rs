@@ -137,7 +137,7 @@ fn a_task_cannot_command_the_terminal() {
 
 /// One of each kind that is no transition.
 fn more() -> Vec<Seen> {
-    let at = |kind| life()[0].clone().as_step(kind);
+    let at = |kind| life()[0].clone().into_step(kind);
     let mut reset = at(StepKind::Reset { sent: true });
     reset.event.what = What::ResetSent { reason: ResetReason::AbortOnClose, number: 17, active: true };
     vec![
@@ -177,7 +177,7 @@ fn transitions_only_unless_all_is_asked_for() {
 #[test]
 fn nothing_is_shown_twice() {
     let all = Selection { all: true, ..Selection::default() };
-    assert_eq!(write(Format::Json, all, &[life()[0].clone().as_step(StepKind::Duplicate)]), "");
+    assert_eq!(write(Format::Json, all, &[life()[0].clone().into_step(StepKind::Duplicate)]), "");
 }
 
 #[test]
