@@ -72,7 +72,7 @@ impl Tracker {
         }
         let family = event.flow.family;
         self.requests.insert(event.socket.address, Request { since: event.time, family, whole: true });
-        self.books.enter(LinuxState::NewSynRecv, family);
+        self.books.enter(LinuxState::NewSynRecv, family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
 
@@ -116,7 +116,7 @@ impl Tracker {
 
     fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.requests.remove(&event.socket.address) else { return };
-        self.books.leave(LinuxState::NewSynRecv, ended.family);
+        self.books.leave(LinuxState::NewSynRecv, ended.family, event.socket.netns);
         let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
         each(Step { event, connection: None, kind });
     }
