@@ -194,14 +194,13 @@ fn entry(finding: &Finding<'_>) -> Counts {
 /// True when SYN_SENT ends and the kernel never counted its beginning: connect() failed before its SYN, a deferred
 /// Fast Open was closed, or TCP_REPAIR made it up.
 fn never_sent(transition: Transition, evidence: &Evidence, finding: &Finding<'_>) -> bool {
-    let outstanding = evidence.una != evidence.nxt;
+    // A socket that is used again still has the numbers of its last SYN, but its queue has moved on (tcp_disconnect).
+    let outstanding = evidence.una != evidence.nxt && evidence.nxt == evidence.write_seq;
     match (transition.from, transition.to) {
         (SynSent, Close) => !outstanding,
         // The round trip of a SYN is measured unless it was sent again; nothing was sent under repair.
         (SynSent, Established) => {
-            matches!(finding.step.event.what, What::Transition { srtt: 0, .. })
-                && evidence.retransmits == 0
-                && !outstanding
+            matches!(finding.step.event.what, What::Transition { srtt: 0, .. }) && evidence.retransmits == 0
         }
         _ => false,
     }
@@ -215,4 +214,169 @@ fn attempt_fails(Transition { from, to }: Transition, evidence: &Evidence) -> bo
     // tcp_v4_syn_recv_sock() buries a child that it cannot set up (inet_csk_prepare_forced_close).
     let buried = from == SynRecv && evidence.dead && evidence.owner == Some(Owner::Softirq);
     is_opening(from) && to == Close && (failed || buried)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{
+        Verdict,
+        linux::{CloseCause, Code, Evidence, History, Judgement, Owner, SocketError},
+    };
+
+    use super::{Counts, KernelCounter, Ledger};
+    use crate::{
+        event::{TimerAction, What},
+        fixture::Seen,
+        step::StepKind,
+    };
+
+    /// A transition whose fields are `change`d, with its cause.
+    fn seen(from: &str, to: &str, cause: Option<CloseCause>, change: impl Fn(&mut Evidence)) -> Seen {
+        let mut seen = Seen::transition("10.1.2.3:40000", "10.9.9.9:80", from, to);
+        if let StepKind::Transition { evidence, .. } = &mut seen.kind {
+            change(evidence);
+        }
+        let verdict = Verdict::Conforming(Code::R2);
+        seen.judgement = Some(Judgement { verdict, cause, noted: None, edges: &[] });
+        seen
+    }
+
+    /// What these add to the books of namespace 1.
+    fn counted(steps: &[Seen]) -> Counts {
+        let mut ledger = Ledger::default();
+        for step in steps {
+            step.with_finding(|finding| ledger.record(finding));
+        }
+        ledger.counts(1)
+    }
+
+    fn certain(steps: &[Seen], counter: KernelCounter) -> i64 {
+        let counts = counted(steps);
+        assert_eq!(counts.unclear, [0; super::GROWING], "nothing here is unclear");
+        counts.certain[counter as usize]
+    }
+
+    fn syn_sent(evidence: &mut Evidence) {
+        (evidence.una, evidence.nxt, evidence.write_seq) = (1000, 1001, 1001);
+    }
+
+    fn connect() -> Seen {
+        seen("close", "syn_sent", None, |_| {})
+    }
+
+    #[test]
+    fn an_open_is_counted_with_its_syn() {
+        let failed = |change: fn(&mut Evidence)| {
+            let steps = [connect(), seen("syn_sent", "close", Some(CloseCause::ConnectFailed), change)];
+            [KernelCounter::ActiveOpens, KernelCounter::AttemptFails].map(|counter| certain(&steps, counter))
+        };
+        let no_port: fn(&mut Evidence) =
+            |evidence| (evidence.una, evidence.nxt, evidence.write_seq) = (0, 0, 0);
+        assert_eq!(failed(no_port), [0, 0], "no port: no SYN");
+        let again: fn(&mut Evidence) =
+            |evidence| (evidence.una, evidence.nxt, evidence.write_seq) = (1000, 1001, 66_538);
+        assert_eq!(failed(again), [0, 0], "the SYN was that of the connect() before");
+        assert_eq!(failed(syn_sent), [1, 0], "given up by its caller, which is no failure");
+        let refused: fn(&mut Evidence) = |evidence| {
+            syn_sent(evidence);
+            evidence.error = SocketError::Refused;
+        };
+        assert_eq!(failed(refused), [1, 1]);
+    }
+
+    #[test]
+    fn a_connection_made_by_repair_was_never_opened() {
+        let repaired = seen("syn_sent", "established", None, |_| {});
+        assert_eq!(certain(&[connect(), repaired], KernelCounter::ActiveOpens), 0);
+        let mut answered = seen("syn_sent", "established", None, |_| {});
+        if let What::Transition { srtt, .. } = &mut answered.event.what {
+            *srtt = 50;
+        }
+        assert_eq!(certain(&[connect(), answered], KernelCounter::ActiveOpens), 1);
+        let resent = seen("syn_sent", "established", None, |evidence| evidence.retransmits = 2);
+        assert_eq!(certain(&[connect(), resent], KernelCounter::ActiveOpens), 1);
+    }
+
+    #[test]
+    fn a_child_is_a_passive_open_and_fails_only_by_tcp_done() {
+        let child = seen("listen", "syn_recv", None, |_| {});
+        let fails = |change: fn(&mut Evidence)| {
+            let end = seen("syn_recv", "close", Some(CloseCause::ChildDiscarded), change);
+            let steps = [child.clone(), end];
+            assert_eq!(certain(&steps, KernelCounter::PassiveOpens), 1);
+            certain(&steps, KernelCounter::AttemptFails)
+        };
+        let buried: fn(&mut Evidence) = |evidence| {
+            evidence.dead = true;
+            evidence.owner = Some(Owner::Softirq);
+        };
+        assert_eq!(fails(buried), 1, "put_and_exit");
+        assert_eq!(fails(|evidence| evidence.owner = Some(Owner::Softirq)), 0, "lost a race");
+        assert_eq!(fails(|evidence| evidence.error = SocketError::TimedOut), 1);
+        let killed: fn(&mut Evidence) = |evidence| {
+            evidence.dead = true;
+            evidence.owner = Some(Owner::User);
+        };
+        assert_eq!(fails(killed), 0, "an orphan too many");
+    }
+
+    #[test]
+    fn a_reset_to_a_fast_open_child_counts_once_or_twice() {
+        let mut reset = seen("syn_recv", "close", Some(CloseCause::ResetReceived), |evidence| {
+            evidence.error = SocketError::Reset;
+        });
+        if let StepKind::Transition { history, .. } = &mut reset.kind {
+            *history = History { reset_received: true, ..History::default() };
+        }
+        let counts = counted(&[reset]);
+        let index = KernelCounter::AttemptFails as usize;
+        assert_eq!((counts.certain[index], counts.unclear[index]), (1, 1));
+    }
+
+    #[test]
+    fn established_connections_that_go_straight_to_close() {
+        let steps = ["established", "close_wait", "fin_wait1", "last_ack"]
+            .map(|from| seen(from, "close", Some(CloseCause::ResetReceived), |_| {}));
+        assert_eq!(certain(&steps, KernelCounter::EstabResets), 2);
+    }
+
+    #[test]
+    fn a_skipped_time_wait_is_an_overflow_and_an_unknown_end_may_be_one() {
+        let skipped = ["fin_wait2", "closing"]
+            .map(|from| seen(from, "close", Some(CloseCause::TimeWaitSkipped), |_| {}));
+        assert_eq!(certain(&skipped, KernelCounter::TimewaitOverflow), 2);
+        let other = seen("fin_wait2", "close", Some(CloseCause::TimeWait), |_| {});
+        assert_eq!(certain(&[other], KernelCounter::TimewaitOverflow), 0);
+        let unknown = counted(&[seen("fin_wait2", "close", None, |_| {})]);
+        assert_eq!(unknown.unclear[KernelCounter::TimewaitOverflow as usize], 1);
+        assert_eq!(unknown.certain, [0; super::GROWING]);
+    }
+
+    #[test]
+    fn a_dropped_request_may_have_failed_and_an_expired_one_has_not() {
+        let ended = |action, completed| {
+            let mut seen = Seen::transition("10.1.2.3:80", "10.9.9.9:40000", "listen", "new_syn_recv")
+                .into_step(StepKind::RequestEnded { completed, lived: None });
+            seen.event.what = What::Request { action, retransmits: 0, synack_time: 0 };
+            counted(&[seen]).unclear[KernelCounter::AttemptFails as usize]
+        };
+        assert_eq!(ended(TimerAction::Cancelled, false), 1);
+        assert_eq!(ended(TimerAction::Expired, false), 0);
+        assert_eq!(ended(TimerAction::Cancelled, true), 0);
+    }
+
+    #[test]
+    fn each_namespace_has_its_own_counts_and_takes_them_along() {
+        let mut ledger = Ledger::default();
+        for (netns, times) in [(1, 3), (2, 5)] {
+            for _ in 0..times {
+                connect().netns(netns).with_finding(|finding| ledger.record(finding));
+            }
+        }
+        let opens =
+            |ledger: &Ledger, netns| ledger.counts(netns).certain[KernelCounter::ActiveOpens as usize];
+        assert_eq!((opens(&ledger, 1), opens(&ledger, 2)), (3, 5));
+        ledger.retain(|netns| netns == 2);
+        assert_eq!((opens(&ledger, 1), opens(&ledger, 2)), (0, 5));
+    }
 }

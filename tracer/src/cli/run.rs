@@ -252,6 +252,7 @@ impl Sinks for Agent {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
+        self.metrics.compared();
         let differences = sentences(report);
         for news in differences.iter().filter(|difference| !self.differences.contains(*difference)) {
             log::warn!("{news}");

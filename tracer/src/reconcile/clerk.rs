@@ -38,6 +38,8 @@ pub struct Clerk {
     interval: u64,
     /// When to begin the next window.
     due: u64,
+    /// When that will be should something happen before.
+    busy_due: u64,
     /// Events came since the last report.
     busy: bool,
     series: Series,
@@ -73,6 +75,7 @@ impl Clerk {
             phase: Phase::Waiting,
             interval: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
             due: 0,
+            busy_due: 0,
             busy: true,
             series: Series::default(),
             absent: HashSet::new(),
@@ -80,8 +83,10 @@ impl Clerk {
     }
 
     /// Something was processed: there may be something to compare.
-    pub const fn notice(&mut self) {
-        self.busy = true;
+    pub fn notice(&mut self) {
+        if !std::mem::replace(&mut self.busy, true) {
+            self.due = self.due.min(self.busy_due);
+        }
     }
 
     /// True when the kernel's books are to be read now, from here on: hand the outcome to [`readings`](Self::readings).
@@ -134,8 +139,9 @@ impl Clerk {
         let spread = series.spent.saturating_mul(SHARE);
         let report = series.report();
         let idle = !std::mem::replace(&mut self.busy, false) && report.is_balanced();
-        let interval = if idle { self.interval.saturating_mul(IDLE) } else { self.interval };
-        self.due = now + interval.max(spread);
+        self.busy_due = now + self.interval.max(spread);
+        self.due =
+            if idle { self.busy_due.max(now + self.interval.saturating_mul(IDLE)) } else { self.busy_due };
         Some(report)
     }
 

@@ -15,7 +15,7 @@ mod time_wait;
 mod transitions;
 
 use model::linux::{LinuxState, Transition};
-use prometheus::{IntGaugeVec, Registry};
+use prometheus::{IntCounter, IntGaugeVec, Registry};
 use tracer_ebpf::Hook;
 
 use crate::{
@@ -41,6 +41,7 @@ pub struct Metrics {
     conformance: conformance::Conformance,
     health: health::Health,
     differences: IntGaugeVec,
+    comparisons: IntCounter,
 }
 
 impl Metrics {
@@ -65,6 +66,11 @@ impl Metrics {
                 "Our count minus the kernel's since the agent began, by the kernel's counter; where network namespaces differ, \
                  the difference that is furthest from 0.",
                 &["counter"],
+            )?,
+            comparisons: family::counter(
+                &registry,
+                "kernel_comparisons_total",
+                "Comparisons of our counts with the kernel's that were done.",
             )?,
             registry,
         })
@@ -174,6 +180,11 @@ impl Metrics {
         for (name, stats) in programs {
             self.health.program(name, stats);
         }
+    }
+
+    /// Counts one comparison with the kernel's counters.
+    pub fn compared(&self) {
+        self.comparisons.inc();
     }
 
     /// Sets our count minus the kernel's.
