@@ -8,7 +8,7 @@ use model::linux::LinuxState;
 
 use super::Tracker;
 use crate::{
-    event::{Event, Family, TimerAction},
+    event::{Event, Family, TimerAction, What},
     step::{HandshakeResult, Role, Step, StepKind, Untimed},
 };
 
@@ -50,6 +50,15 @@ impl Tracker {
                 *known = Request { since: event.time, whole: true, ..*known };
                 each(Step { event, connection: None, kind: StepKind::RequestBegun });
             }
+            return;
+        }
+        // The memory of a request that has just been dropped may be the next request.
+        if let Some(stopped) = stopped.as_ref().filter(|stopped| !is_same_request(stopped, synack_time))
+            && let What::Request { action: stopped_by, .. } = stopped.what
+            && action == TimerAction::Started
+        {
+            self.request_dropped(stopped, stopped_by == TimerAction::Expired, each);
+            self.begin_request(event, each);
             return;
         }
         match action {
@@ -120,4 +129,10 @@ impl Tracker {
         let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
         each(Step { event, connection: None, kind });
     }
+}
+
+/// True when the request whose timer was stopped is the one whose timer starts: a request that is born has sent no
+/// SYN+ACK yet, and the time of the first one stays.
+fn is_same_request(stopped: &Event, synack_time: u64) -> bool {
+    matches!(stopped.what, What::Request { synack_time: before, .. } if before == synack_time)
 }
