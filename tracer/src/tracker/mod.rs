@@ -27,7 +27,7 @@ pub use self::{
 use self::{cpu::Cpus, hooks::Sight, request::Request, table::Table, timewait::Timewait};
 use crate::{
     event::{Event, SocketId, TimerAction, What},
-    step::{HandshakeResult, Role, Step, StepKind, Untimed},
+    step::{HandshakeResult, Step, StepKind, Untimed},
 };
 
 /// An expiry follows its cancel within microseconds on the same CPU. A cancel that is older than this, in nanoseconds,
@@ -193,7 +193,7 @@ impl Tracker {
         match event.what {
             What::Timewait { .. } => self.timewait_cut_short(&event, cpu, next, each),
             What::Request { action, .. } => {
-                self.request_dropped(&event, action == TimerAction::Expired, each)
+                self.request_dropped(&event, action == TimerAction::Expired, each);
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use tracer::{
     checker,
     event::{Event, Family, Task},
     step::{HandshakeResult, Role, Step, StepKind, TimewaitEnd, Untimed},
-    tracker::{Hooks, Limits, Tracker},
+    tracker::{Connection, Hooks, Limits, Tracker},
 };
 
 /// What came out for one step.
@@ -151,7 +151,7 @@ impl Watch {
 fn tell(step: Step<'_>) -> Told {
     let finding = checker::check(step);
     let Step { event, connection, kind } = finding.step;
-    let flow = connection.map_or(event.flow, |connection| connection.flow());
+    let flow = connection.map_or(event.flow, Connection::flow);
     Told {
         cookie: event.socket.cookie,
         kind,
