@@ -200,6 +200,21 @@ fn an_early_end_has_no_known_cause() {
 }
 
 #[test]
+fn a_reader_that_is_late_draws_no_early_conclusion() {
+    let mut host = Host::new();
+    let (_, timewait) = in_time_wait(&mut host);
+    host.wait(60 * SECOND);
+    host.expire(&timewait);
+    let expired = host.events.pop().unwrap();
+    let mut watch = Watch::of(&host.events);
+    // The batch ends between the two records, seconds after they were made.
+    watch.tracker.flush(host.now + 5 * SECOND, &mut |step| panic!("{step:?}"));
+    watch.see(&[expired]);
+    assert_eq!(watch.ends()[0].1, TimewaitEnd::Expired);
+    watch.books_balance();
+}
+
+#[test]
 fn another_cpu_does_not_end_it() {
     let mut host = Host::new();
     let (_, timewait) = in_time_wait(&mut host);
