@@ -5,6 +5,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "stories")]
+extern crate alloc;
+
 // The machine.
 pub mod contradiction;
 pub mod effect;
@@ -17,6 +20,8 @@ pub mod rule;
 pub mod segment;
 pub mod seq;
 pub mod step;
+#[cfg(feature = "stories")]
+pub mod story;
 pub mod tcb;
 pub use effect::{Effect, Effects, Signal};
 pub use event::{Call, CallError, Event, Origin, Remote, Timer};

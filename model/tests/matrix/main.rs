@@ -6,11 +6,12 @@
 
 mod cells;
 mod condense;
+#[path = "../support/snapshot.rs"]
+mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
 use model::{Profile, State};
@@ -46,24 +47,8 @@ fn render(title: &str, describe: impl Fn(&Cell) -> Option<String> + Copy) -> Str
     text
 }
 
-#[track_caller]
 fn matches_snapshot(name: &str, text: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        std::fs::write(&path, text).expect("write the snapshot");
-        return;
-    }
-    let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    if stored != text {
-        let line = stored.lines().zip(text.lines()).position(|(old, new)| old != new).unwrap_or(0);
-        panic!(
-            "{name} differs from line {} on:\n  stored: {}\n  now:    {}\nIf that is meant: UPDATE_SNAPSHOTS=1 cargo \
-             test -p model --test matrix",
-            line + 1,
-            stored.lines().nth(line).unwrap_or("(nothing)"),
-            text.lines().nth(line).unwrap_or("(nothing)"),
-        );
-    }
+    snapshot::matches(name, text, "cargo test -p model --test matrix");
 }
 
 const LEGEND: &str = "\

@@ -45,7 +45,9 @@ impl Step<'_> {
         rcv.wnd = rcv.wnd.saturating_sub(1);
         rcv.held = crate::reassembly::Reassembly::default();
         self.signal(Signal::Closing);
-        self.acknowledge(Reply::Now);
+        // In CLOSE-WAIT the user's own CLOSE may follow at once, and its FIN carry this ACK: the three-segment close.
+        let may_wait = self.choices.delay_ack && self.tcb.state == State::Established;
+        self.acknowledge(if may_wait { Reply::Delayable } else { Reply::Now });
         match self.tcb.state {
             State::FinWait1 => {
                 self.take(Rule::Fin3);
