@@ -404,6 +404,17 @@ fn ack() -> Vec<Row> {
             .holds(|tcb, out| {
                 tcb.snd.una == Seq(1051) && out.contains(&Effect::Start(Timer::Retransmit, 1_000_000))
             }),
+        // After a timeout the next segment follows the ACK, not another timeout.
+        row(
+            "ack-4",
+            {
+                let mut tcb = in_flight(State::Established, 2_500);
+                tcb.rtt.recover = Some(tcb.snd.nxt);
+                tcb
+            },
+            seg(ACK, 5001, 2001, 0),
+        )
+        .sends(&["<SEQ=2001><ACK=5001><TEXT=1000><CTL=ACK>"]),
         row("ack-4", in_flight(State::CloseWait, 100), seg(ACK, 5002, 1101, 0))
             .holds(|tcb, _| !tcb.in_flight() && !tcb.timers.has(Timer::Retransmit)),
         // An ACK above what is awaited but below SND.NXT's wrap: both are near 2^32.
