@@ -10,6 +10,9 @@ use super::{agent::Agent, counters::Host, metrics::Metrics};
 /// Longer than the agent leaves a record in the ring.
 const PROCESSED: Duration = Duration::from_millis(200);
 
+/// Longer than it takes until the programs' own counts are in the metrics: they are asked for once a second.
+const COUNTED: Duration = Duration::from_millis(2500);
+
 /// Both sides at a moment at which nothing opened, failed or closed.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -20,16 +23,26 @@ pub struct Moment {
 impl Moment {
     /// Waits for such a moment: the host's counters stand still for longer than the agent takes to process an event.
     pub fn quiet(agent: &mut Agent) -> Self {
+        Self::quiet_for(PROCESSED, agent)
+    }
+
+    /// As [`Moment::quiet`], with the programs' own counts (`tcptracer_events_total`) up to date as well.
+    pub fn settled(agent: &mut Agent) -> Self {
+        Self::quiet_for(COUNTED, agent)
+    }
+
+    fn quiet_for(time: Duration, agent: &mut Agent) -> Self {
         let start = Instant::now();
         let mut before = Host::read();
         loop {
-            sleep(PROCESSED);
+            sleep(time);
             let metrics = agent.metrics();
             let kernel = Host::read();
-            if kernel.is_quiet_since(&before) {
+            let moved = kernel.moved_since(&before);
+            if moved.is_empty() {
                 return Self { kernel, metrics };
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "the host's TCP is never quiet");
+            assert!(start.elapsed() < Duration::from_secs(15), "the host's TCP is never quiet: {moved:?}");
             before = kernel;
         }
     }
