@@ -1,4 +1,4 @@
-//! Where RFC 9293 contradicts itself or is silent: 21 places, each with its clauses and what the model does.
+//! Where RFC 9293 contradicts itself or is silent: 22 places, each with its clauses and what the model does.
 
 use crate::profile::Profile;
 
@@ -43,7 +43,7 @@ use crate::profile::{
 use Decision::{Always, Switch};
 
 /// All of them.
-pub const CONTRADICTIONS: [Contradiction; 21] = [
+pub const CONTRADICTIONS: [Contradiction; 22] = [
     Contradiction {
         number: 1,
         one: "3.4.1: the ISN clock ticks every 4 microseconds",
@@ -192,6 +192,13 @@ pub const CONTRADICTIONS: [Contradiction; 21] = [
         one: "3.10.7.4, fifth: only the ACK of our FIN can arrive in LAST-ACK",
         other: "3.8.1: text before the FIN may still be unacknowledged, and its ACKs and windows arrive",
         decision: Switch("partial_ack_in_last_ack", |p| p.partial_ack_in_last_ack ^= true),
+    },
+    // Found by exploring the model.
+    Contradiction {
+        number: 22,
+        one: "3.10.3: RECEIVE in CLOSING, LAST-ACK or TIME-WAIT fails, whatever is unread",
+        other: "3.10.7.4, seventh: text that came with the FIN in FIN-WAIT-1 or FIN-WAIT-2 is acknowledged and must reach the user",
+        decision: Switch("reads_after_close", |p| p.reads_after_close ^= true),
     },
 ];
 

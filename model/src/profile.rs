@@ -163,6 +163,8 @@ pub struct Profile {
     pub second_listen: SecondListen,
     /// Contradiction 21: in LAST-ACK the ACK of text before the FIN counts.
     pub partial_ack_in_last_ack: bool,
+    /// Contradiction 22: text that came with the FIN can still be read in CLOSING, LAST-ACK and TIME-WAIT.
+    pub reads_after_close: bool,
     /// A reopened TIME-WAIT comes back when its SYN proves old (MAY-2, second condition).
     pub reopen_falls_back: bool,
     /// How far the ISS of a reopened TIME-WAIT lies beyond the old SND.NXT, when the given one does not.
@@ -226,6 +228,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     syn_extras: SynExtras::Queue,
     second_listen: SecondListen::Refuse,
     partial_ack_in_last_ack: false,
+    reads_after_close: false,
     reopen_falls_back: true,
     reopen_gap: 1,
     reset_before_fin: false,
@@ -247,6 +250,7 @@ pub const RFC9293_INTENT: Profile = Profile {
     time_wait_ack: TimeWaitAck::Fin,
     window_from_syn_ack: true,
     partial_ack_in_last_ack: true,
+    reads_after_close: true,
     ..RFC9293_LITERAL
 };
 

@@ -163,6 +163,7 @@ fn reset_reason(number: u32, kernel: &Kernel) -> ResetReason {
         "TCP_ABORT_ON_MEMORY" => ResetReason::AbortOnMemory,
         "TCP_STATE" => ResetReason::TcpState,
         "TCP_KEEPALIVE_TIMEOUT" => ResetReason::KeepaliveTimeout,
+        "TCP_TIMEOUT" => ResetReason::TcpTimeout,
         _ => ResetReason::Other,
     }
 }

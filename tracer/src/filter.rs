@@ -18,34 +18,34 @@ use crate::{
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Local or remote port: a number or a range such as 8000-8100.
+    /// Local or remote port: a number, a range such as 8000-8100, or a list of them
     #[arg(long = "port", value_name = "PORTS", value_delimiter = ',')]
     ports: Vec<PortRange>,
-    /// Local port.
+    /// Local port
     #[arg(long = "local-port", value_name = "PORTS", value_delimiter = ',')]
     local_ports: Vec<PortRange>,
-    /// Remote port.
+    /// Remote port
     #[arg(long = "remote-port", value_name = "PORTS", value_delimiter = ',')]
     remote_ports: Vec<PortRange>,
-    /// Local or remote address, or a network such as 10.0.0.0/8.
+    /// Local or remote address, or a network such as 10.0.0.0/8
     #[arg(long = "address", value_name = "IP[/BITS]", value_delimiter = ',')]
     networks: Vec<Network>,
-    /// Address family of the socket.
+    /// Address family of the socket
     #[arg(long, value_name = "FAMILY", value_parser = families())]
     family: Option<Family>,
-    /// State that is left or entered, as the metrics, ss or RFC 9293 spell it: time_wait, fin-wait-1, SYN-RECEIVED.
+    /// State that is left or entered, as the metrics, ss or RFC 9293 spell it: time_wait, fin-wait-1, SYN-RECEIVED
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',')]
     states: Vec<States>,
-    /// Network namespace: a name of `ip netns`, a path such as /proc/42/ns/net, or an inode number.
+    /// Network namespace: a name of `ip netns`, a path such as /proc/42/ns/net, or an inode number
     #[arg(long = "netns", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
-    /// Process that acted on the socket. What happens in softirq has none.
+    /// Process that acted on the socket or owns it, as far as one is known
     #[arg(long = "pid", value_name = "PID", value_delimiter = ',')]
     pids: Vec<u32>,
-    /// Command name of that process; the kernel keeps 15 bytes of it.
+    /// Command name of that process; the kernel keeps 15 bytes of it
     #[arg(long = "comm", value_name = "NAME")]
     commands: Vec<CommandName>,
-    /// What the model says of the transition.
+    /// What the model says of the transition
     #[arg(long = "verdict", value_name = "VERDICT", value_delimiter = ',', value_parser = verdicts())]
     verdicts: Vec<&'static str>,
 }
@@ -98,19 +98,20 @@ impl Filter {
             verdicts,
         } = wanted;
         let step = &finding.step;
-        let Flow { family: socket_family, local, remote } = step.event.flow;
-        let task = step.event.task.as_ref();
+        let Flow { family: socket_family, local, remote } = step.flow();
+        let tasks = [step.event.task, step.connection.and_then(|connection| connection.owner)];
+        let task = |is: &dyn Fn(&Task) -> bool| tasks.iter().flatten().any(is);
         let either = |port: &PortRange| port.contains(local.port()) || port.contains(remote.port());
         let on =
             |network: &Network| [local, remote].iter().map(SocketAddr::ip).any(|ip| network.contains(ip));
-        family.is_none_or(|wanted| wanted == socket_family)
+        family.is_none_or(|wanted| wanted == socket_family && step.has_socket())
             && any(namespaces, |wanted| *wanted == step.event.socket.netns)
             && any(ports, either)
             && any(local_ports, |port| port.contains(local.port()))
             && any(remote_ports, |port| port.contains(remote.port()))
             && any(networks, on)
-            && any(pids, |pid| task.is_some_and(|task| task.pid == *pid))
-            && any(commands, |name| task.is_some_and(|task: &Task| name.is(task)))
+            && any(pids, |pid| task(&|task| task.pid == *pid))
+            && any(commands, |name| task(&|task| name.is(task)))
             && any(states, |states| states_of(step).into_iter().flatten().any(|state| states.contains(state)))
             && any(verdicts, |class| {
                 finding.judgement.as_ref().is_some_and(|judgement| judgement.verdict.class() == *class)
@@ -154,7 +155,7 @@ mod tests {
     use model::{Inconclusive, Verdict, linux::Code};
 
     use super::{Filter, FilterArgs};
-    use crate::fixture::Seen;
+    use crate::{fixture::Seen, step::StepKind};
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -249,6 +250,14 @@ mod tests {
         assert!(!shows("--pid 42", &web()), "softirq is nobody's");
         let long = web().task(42, "a-rather-long-n");
         assert!(shows("--comm a-rather-long-name", &long), "the kernel keeps 15 bytes");
+    }
+
+    #[test]
+    fn a_reset_of_no_socket_has_no_family() {
+        let mut reset = web().into_step(StepKind::Reset { sent: true });
+        reset.event.socket.address = 0;
+        assert!(shows("", &reset));
+        assert!(!shows("--family ipv4", &reset) && !shows("--family ipv6", &reset));
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Seen {
     }
 
     /// The same event as a step of another kind, which is not judged.
-    pub fn as_step(mut self, kind: StepKind) -> Self {
+    pub fn into_step(mut self, kind: StepKind) -> Self {
         self.kind = kind;
         self.judgement = None;
         self

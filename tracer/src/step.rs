@@ -5,7 +5,7 @@ use model::Inconclusive;
 use model::linux::{Evidence, History, Judgement, LinuxState, Transition};
 
 use crate::{
-    event::{Event, Family},
+    event::{Event, Family, Flow, Task},
     tracker::Connection,
 };
 
@@ -42,7 +42,7 @@ pub enum StepKind {
         role: Role,
         /// How it ended.
         result: HandshakeResult,
-        /// How long it took, nanoseconds, or why that is not known. Only established handshakes are timed.
+        /// How long it took until then, nanoseconds, or why that is not known.
         duration: Result<u64, Untimed>,
     },
     /// A SYN was sent again.
@@ -210,5 +210,23 @@ impl Step<'_> {
     #[must_use]
     pub fn family(&self) -> Family {
         self.event.flow.family
+    }
+
+    /// Both ends, as far as the story knows them: the kernel forgets the ports of a closed socket.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        self.connection.map_or(self.event.flow, Connection::flow)
+    }
+
+    /// False for a reset that belongs to no socket: it has no ends that are known, and no family.
+    #[must_use]
+    pub const fn has_socket(&self) -> bool {
+        self.event.socket.address != 0
+    }
+
+    /// The task that acted on the socket, or else the one that owns it.
+    #[must_use]
+    pub fn task(&self) -> Option<Task> {
+        self.event.task.or_else(|| self.connection?.owner)
     }
 }

@@ -253,7 +253,13 @@ impl Step<'_> {
                 Ok(Done::Received(self.deliver(len)))
             }
             State::CloseWait => self.refuse(Rule::Recv6, CallError::Closing),
-            State::Closing | State::LastAck | State::TimeWait => self.refuse(Rule::Recv7, CallError::Closing),
+            State::Closing | State::LastAck | State::TimeWait => {
+                self.take(Rule::Recv7);
+                if self.profile.reads_after_close && self.tcb.rcv.readable > 0 {
+                    return Ok(Done::Received(self.deliver(len)));
+                }
+                Err(CallError::Closing)
+            }
         }
     }
 

@@ -200,6 +200,14 @@ fn receives() -> Vec<Row> {
         row("recv-5", after_fin, call(Call::receive(20))).reply(Ok(Done::Received(delivery(5001, 10)))),
         row("recv-6", tcb(State::CloseWait), call(Call::receive(1))).refused(CallError::Closing),
     ];
+    let mut late = tcb(State::TimeWait);
+    (late.rcv.nxt, late.rcv.readable) = (Seq(5012), 10);
+    rows.push(row("recv-7", late, call(Call::receive(10))).reply(Ok(Done::Received(delivery(5001, 10)))));
+    rows.push(
+        row("recv-7", late, call(Call::receive(10)))
+            .profile(|p| *p = model::profile::RFC9293_LITERAL)
+            .refused(CallError::Closing),
+    );
     for state in CLOSED_BY_BOTH {
         rows.push(row("recv-7", tcb(state), call(Call::receive(1))).refused(CallError::Closing));
     }

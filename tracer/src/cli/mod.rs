@@ -1,6 +1,10 @@
 //! The command line: one file per verb.
 
+mod doctor;
+mod explain;
 mod run;
+mod text;
+mod watch;
 
 use std::{error::Error, process::ExitCode};
 
@@ -21,6 +25,12 @@ struct Cli {
 enum Verb {
     /// The agent: follows every TCP state transition of this host and serves Prometheus metrics.
     Run(run::Args),
+    /// Shows state transitions as they happen, each with its verdict.
+    Watch(watch::Args),
+    /// Says what this kernel offers, what is missing, what that costs, and what to do about it.
+    Doctor(doctor::Args),
+    /// Says what the id of a rule, deviation, violation, cause or requirement means.
+    Explain(explain::Args),
 }
 
 /// Parses the command line and runs the verb.
@@ -30,6 +40,9 @@ pub fn main() -> ExitCode {
     env_logger::Builder::new().filter_level(log_level).format_target(false).init();
     let done = match verb {
         Verb::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Watch(args) => watch::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Doctor(args) => doctor::run(&args).map_err(boxed),
+        Verb::Explain(args) => explain::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
     };
     done.unwrap_or_else(|error| {
         eprintln!("tcp-tracer: {error}");

@@ -3,6 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -24,7 +25,7 @@ use crate::{
     sink::{Metrics, Violations},
     step::Finding,
     tracker::Limits,
-    web::{self, Health, Site, TelemetryPath},
+    web::{self, Health, Security, SecurityError, Site, TelemetryPath},
 };
 
 /// Nanoseconds between two looks at what is slow to ask for.
@@ -39,6 +40,9 @@ pub struct Args {
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     telemetry_path: TelemetryPath,
+    /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
     #[command(flatten)]
     kernel: KernelArgs,
     /// Sockets that are tracked at most; each takes about 300 bytes
@@ -89,6 +93,9 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The web configuration.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// The runtime could not be started.
     #[error("cannot start the asynchronous runtime: {0}")]
     Runtime(#[source] std::io::Error),
@@ -132,12 +139,18 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
 
 async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> {
     let stop = stop_signal()?;
+    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
     let types = Types::of_running_kernel()?;
     let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
     let health = Arc::new(Health::default());
     let violations = Arc::new(Violations::default());
-    let site =
-        Site::new(Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&violations), args.telemetry_path);
+    let site = Site::new(
+        Arc::clone(&metrics),
+        Arc::clone(&health),
+        Arc::clone(&violations),
+        args.telemetry_path,
+        security,
+    );
     let config = Config { load: args.kernel.options(), limits: Limits { sockets: args.max_sockets } };
     let mut sinks = Agent {
         metrics,
@@ -160,7 +173,7 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
 }
 
 /// Becomes true with the first SIGINT or SIGTERM.
-fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
+pub(super) fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let (stop, receiver) = watch::channel(false);
@@ -261,7 +274,7 @@ impl Agent {
             let address = listener.local_addr();
             match (tokio::net::TcpListener::from_std(listener), address) {
                 (Ok(listener), Ok(address)) => {
-                    log::info!("listening on http://{address}");
+                    log::info!("listening on {}://{address}", site.scheme());
                     serving.push(listener);
                 }
                 (Err(error), _) | (_, Err(error)) => log::error!("cannot serve the metrics: {error}"),

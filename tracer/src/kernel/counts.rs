@@ -59,19 +59,23 @@ pub fn fates(attached: &Attached) -> Vec<(Hook, Fate)> {
 }
 
 fn fate(attached: &Attached, hook: Hook) -> Fate {
-    let copies = attached.hooks.iter().find(|status| status.hook == hook).map_or(0, |status| status.copies);
-    let sum = |outcome| -> u64 { (0..copies).map(|copy| count(&attached.counts, hook, copy, outcome)).sum() };
-    let (delivered, filtered, ring_full) =
-        (sum(Outcome::Delivered), sum(Outcome::Filtered), sum(Outcome::RingFull));
-    let by_first: u64 =
-        Outcome::ALL.into_iter().map(|outcome| count(&attached.counts, hook, 0, outcome)).sum();
-    let recovered = (delivered + filtered + ring_full).saturating_sub(by_first);
-    // Each firing is handled or skipped by the first copy; what it skipped, a later copy handled or nobody did.
+    // First what the first copy skipped: a firing in between is then recovered before it was missed, never the other
+    // way round, and a count of losses that only grows stays true.
     let skipped = attached
         .programs
         .iter()
         .find(|program| program.hook == hook && program.copy == 0)
         .map_or(0, |first| stats(first).recursion_misses);
+    let copies = attached.hooks.iter().find(|status| status.hook == hook).map_or(0, |status| status.copies);
+    let by_copies = |copies: std::ops::Range<u32>, outcome| -> u64 {
+        copies.map(|copy| count(&attached.counts, hook, copy, outcome)).sum()
+    };
+    let by_first = |outcome| by_copies(0..copies.min(1), outcome);
+    let by_others = |outcome| by_copies(1..copies.max(1), outcome);
+    let both = Outcome::ALL.map(|outcome| (by_first(outcome), by_others(outcome)));
+    let [delivered, filtered, ring_full] = both.map(|(first, others)| first + others);
+    // What the first copy skipped, a later copy handled or nobody did.
+    let recovered = both.iter().map(|(_, others)| others).sum();
     Fate { delivered, filtered, ring_full, missed: skipped.saturating_sub(recovered), recovered }
 }
 

@@ -45,9 +45,9 @@ pub enum LoadError {
     /// Not allowed.
     #[error(
         "the kernel refuses to load BPF programs for this user ({0}); run the agent as root, or give it CAP_BPF, \
-         CAP_PERFMON and CAP_NET_ADMIN"
+         CAP_PERFMON, CAP_SYSLOG and CAP_SYS_ADMIN"
     )]
-    Permission(#[source] Box<EbpfError>),
+    Permission(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The kernel refused the object.
     #[error("the BPF object cannot be loaded: {}", chain(.0))]
     Load(#[source] Box<EbpfError>),
@@ -232,7 +232,7 @@ impl Attached {
                         programs.push(Loaded { name, hook: *hook, copy, fd });
                     }
                     Err(source) if *hook == Hook::State && copy == 0 => {
-                        return Err(LoadError::Attach { hook: *hook, source: Box::new(source) });
+                        return Err(unattached(*hook, source));
                     }
                     Err(source) => {
                         status.problem = Some(chain(&source));
@@ -262,16 +262,25 @@ impl std::fmt::Debug for Attached {
 }
 
 fn refused(error: EbpfError) -> LoadError {
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>()
-            && io.kind() == std::io::ErrorKind::PermissionDenied
-        {
-            return LoadError::Permission(Box::new(error));
-        }
-        cause = inner.source();
+    if is_permission(&error) { LoadError::Permission(Box::new(error)) } else { LoadError::Load(Box::new(error)) }
+}
+
+/// The state hook cannot be attached. The verifier says EACCES as well, but never without a reason.
+fn unattached(hook: Hook, error: ProgramError) -> LoadError {
+    let verifier_said = match &error {
+        ProgramError::LoadError { verifier_log, .. } => verifier_log.to_string(),
+        _ => String::new(),
+    };
+    if verifier_said.trim().is_empty() && is_permission(&error) {
+        return LoadError::Permission(Box::new(error));
     }
-    LoadError::Load(Box::new(error))
+    LoadError::Attach { hook, source: Box::new(error) }
+}
+
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
+    })
 }
 
 /// The kernel symbols that matter.
@@ -322,7 +331,6 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
     };
     let mut plans = Vec::new();
     for (hook, program) in [
-        (Hook::State, "state"),
         (Hook::Destroy, "destroy"),
         (Hook::ReceiveReset, "receive_reset"),
         (Hook::SendReset, send_reset),
@@ -331,6 +339,8 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
         (Hook::TimerStart, "timer_start"),
         (Hook::TimerCancel, "timer_cancel"),
         (Hook::TimerExpire, "timer_expire"),
+        // Last: from the first transition on, what explains it (a minisocket, a reset) has been seen.
+        (Hook::State, "state"),
     ] {
         let is_timer = matches!(hook, Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire);
         let problem = if types.tracepoint_arguments(hook.name()).is_none() {

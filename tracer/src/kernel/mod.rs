@@ -3,8 +3,10 @@
 pub mod adopt;
 pub mod btf;
 pub mod counts;
+pub mod evidence;
 pub mod kallsyms;
 pub mod load;
 pub mod netns;
+pub mod probe;
 pub mod procfs;
 pub mod ring;

@@ -66,12 +66,15 @@ impl Namespace {
         Ok(Self { inode: handle.metadata()?.ino(), path: path.to_owned(), handle })
     }
 
-    /// Runs `work` on a thread of its own inside the namespace; the caller's thread stays where it is.
+    /// Runs `work` inside the namespace, on a thread of its own; the caller's thread stays where it is.
     ///
     /// # Errors
     ///
-    /// What setns(2) gives: it needs CAP_SYS_ADMIN.
+    /// What setns(2) gives: it needs CAP_SYS_ADMIN. The caller's own namespace needs nothing.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        if self.is_own() {
+            return Ok(work());
+        }
         std::thread::scope(|scope| {
             let inside = scope.spawn(|| {
                 move_into_link_name_space(
@@ -82,6 +85,11 @@ impl Namespace {
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// True for the namespace of the calling thread.
+    fn is_own(&self) -> bool {
+        fs::metadata("/proc/thread-self/ns/net").is_ok_and(|own| own.ino() == self.inode)
     }
 }
 
@@ -151,13 +159,8 @@ impl Namespace {
     /// [`FindError::Enter`] without CAP_SYS_ADMIN, [`FindError::Cookie`] on kernels that keep the cookie to themselves.
     pub fn identity(&self) -> Result<u64, FindError> {
         let namespace = || self.path.display().to_string();
-        // The agent's own namespace need not be entered, so no privilege is asked for.
-        let own = fs::metadata("/proc/thread-self/ns/net").is_ok_and(|own| own.ino() == self.inode);
-        let answer = if own {
-            cookie()
-        } else {
-            self.enter(cookie).map_err(|source| FindError::Enter { namespace: namespace(), source })?
-        };
+        let answer =
+            self.enter(cookie).map_err(|source| FindError::Enter { namespace: namespace(), source })?;
         match answer {
             Ok(cookie) => Ok(cookie),
             Err(source) if source.raw_os_error() == Some(libc::ENOPROTOOPT) && !has_cookies() => {

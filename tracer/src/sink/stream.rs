@@ -12,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::table::Table;
 use crate::{
+    decode::Kernel,
+    event::{Event, What},
     filter::Filter,
     step::{Finding, StepKind},
 };
@@ -67,6 +69,7 @@ pub struct Stream<W> {
     format: Format,
     selection: Selection,
     epoch: Epoch,
+    kernel: Kernel,
     counts: Shown,
     failure: Option<io::Error>,
 }
@@ -74,13 +77,14 @@ pub struct Stream<W> {
 impl<W: Write> Stream<W> {
     /// A stream that has written nothing.
     pub fn new(out: W, format: Format, selection: Selection, epoch: Epoch) -> Self {
-        let counts = Shown::default();
-        Self { out, lines: Vec::new(), format, selection, epoch, counts, failure: None }
+        let (kernel, counts) = (Kernel::default(), Shown::default());
+        Self { out, lines: Vec::new(), format, selection, epoch, kernel, counts, failure: None }
     }
 
-    /// Says where time begins, and what the columns mean.
-    pub fn start(&mut self, epoch: Epoch) {
+    /// Says where time begins and what the kernel's numbers mean; the table gets its titles.
+    pub fn start(&mut self, epoch: Epoch, kernel: &Kernel) {
         self.epoch = epoch;
+        self.kernel = kernel.clone();
         if let Format::Table(table) = &self.format {
             table.header(&mut self.lines);
         }
@@ -102,9 +106,9 @@ impl<W: Write> Stream<W> {
         }
         self.counts.shown += 1;
         match &self.format {
-            Format::Table(table) => table.row(&mut self.lines, finding, &self.epoch),
+            Format::Table(table) => table.row(&mut self.lines, finding, &self.epoch, &self.kernel),
             Format::Json => {
-                if let Err(error) = json::line(&mut self.lines, finding, &self.epoch) {
+                if let Err(error) = json::line(&mut self.lines, finding, &self.epoch, &self.kernel) {
                     self.failure = Some(error.into());
                 }
             }
@@ -150,6 +154,13 @@ impl Epoch {
     const fn elapsed(&self, monotonic: u64) -> u64 {
         monotonic.saturating_sub(self.monotonic)
     }
+}
+
+/// Why an RST was sent, as the metrics spell it; `None` where the kernel does not say.
+fn reset_reason(event: &Event, kernel: &Kernel) -> Option<String> {
+    let What::ResetSent { number, .. } = event.what else { return None };
+    let (_, name) = kernel.reset_reasons.iter().find(|(known, _)| *known == number)?;
+    Some(name.to_ascii_lowercase())
 }
 
 /// Nanoseconds as seconds.

@@ -8,13 +8,16 @@ use std::{
 use model::Verdict;
 use serde::Serialize;
 
-use crate::step::{Finding, StepKind};
+use crate::{
+    step::{Finding, StepKind},
+    tracker::{Connection, Moment},
+};
 
 /// How many are kept.
 pub const KEPT: usize = 256;
 
 /// One violation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Violation {
     /// CLOCK_MONOTONIC, nanoseconds.
     pub time_ns: u64,
@@ -40,6 +43,17 @@ pub struct Violation {
     pub task: Option<Owner>,
     /// The socket's fields at that instant and what was remembered of it.
     pub evidence: String,
+    /// The connection's last transitions, oldest first, this one included; empty for a socket that is not tracked.
+    pub story: Vec<Chapter>,
+}
+
+/// One transition of a violation's story.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Chapter {
+    /// From where to where.
+    pub transition: String,
+    /// Seconds in the state that was left; absent when not known.
+    pub spent_seconds: Option<f64>,
 }
 
 /// The task behind a violation.
@@ -64,20 +78,32 @@ impl Violation {
             }
             other => (format!("{other:?}"), format!("{:?}", event.what)),
         };
+        let connection = finding.step.connection;
+        // The kernel forgets the ports of a closed socket; the story remembers them.
+        let flow = connection.map_or(event.flow, Connection::flow);
+        let story = connection.map(|connection| connection.story.moments().map(Chapter::of).collect());
         Some(Self {
             time_ns: event.time,
             rule: rule.name,
             clause: rule.clause,
             sentence: rule.sentence,
             transition,
-            family: event.flow.family.name(),
-            local: event.flow.local.to_string(),
-            remote: event.flow.remote.to_string(),
+            family: flow.family.name(),
+            local: flow.local.to_string(),
+            remote: flow.remote.to_string(),
             netns: event.socket.netns,
             cookie: event.socket.cookie,
             task: event.task.map(|task| Owner { pid: task.pid, comm: task.name().into_owned() }),
             evidence,
+            story: story.unwrap_or_default(),
         })
+    }
+}
+
+impl Chapter {
+    fn of(moment: Moment) -> Self {
+        let spent_seconds = moment.spent.map(|spent| spent.as_secs_f64());
+        Self { transition: moment.transition.to_string(), spent_seconds }
     }
 }
 
@@ -94,7 +120,7 @@ struct Kept {
 }
 
 /// What `/violations` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// All violations since the agent began, forgotten ones included.
     pub total: u64,
@@ -123,5 +149,40 @@ impl Violations {
     /// A thread that died with the lock cannot have left a half-made list that matters.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Violations;
+    use crate::{
+        checker,
+        fixture::Seen,
+        tracker::{Hooks, Limits, Tracker},
+    };
+
+    #[test]
+    fn a_violation_tells_its_connections_story() {
+        let mut tracker = Tracker::new(Limits::default(), Hooks::all());
+        let violations = Violations::default();
+        let seen =
+            |from, to| Seen::transition("10.0.0.1:40000", "10.0.0.2:80", from, to).task(21, "curl").netns(9);
+        let mut closed = seen("syn_sent", "last_ack").at(3_500_000_000);
+        closed.event.flow.local.set_port(0);
+        for step in [seen("close", "syn_sent").at(1_000_000_000), closed] {
+            tracker.observe(&step.event, &mut |step| violations.record(&checker::check(step)));
+        }
+        let report = violations.report();
+        assert_eq!((report.total, report.violations.len()), (1, 1), "{report:?}");
+        let violation = &report.violations[0];
+        assert_eq!((violation.rule, violation.transition.as_str()), ("illegal-edge", "syn_sent>last_ack"));
+        assert_eq!(violation.local, "10.0.0.1:40000", "the story remembers the port that the event has lost");
+        assert_eq!((violation.netns, violation.task.as_ref().map(|task| task.pid)), (9, Some(21)));
+        let story: Vec<_> = violation
+            .story
+            .iter()
+            .map(|chapter| (chapter.transition.as_str(), chapter.spent_seconds))
+            .collect();
+        assert_eq!(story, [("close>syn_sent", None), ("syn_sent>last_ack", Some(2.5))]);
     }
 }

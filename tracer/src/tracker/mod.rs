@@ -253,8 +253,3 @@ const fn key(socket: &SocketId) -> Option<u64> {
         (cookie, _) => Some(cookie),
     }
 }
-
-/// The handshake of a server's request.
-const fn server(result: HandshakeResult) -> StepKind {
-    StepKind::Handshake { role: Role::Server, result, duration: Err(Untimed::LostEvent) }
-}

@@ -6,24 +6,29 @@
 
 use model::linux::LinuxState;
 
-use super::{Tracker, server};
+use super::Tracker;
 use crate::{
     event::{Event, Family, TimerAction},
-    step::{HandshakeResult, Step, StepKind, Untimed},
+    step::{HandshakeResult, Role, Step, StepKind, Untimed},
 };
 
 /// One request.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// When it was born; 0: not known.
-    begun: u64,
+    /// When it was born, or first seen.
+    since: u64,
     family: Family,
-    adopted: bool,
+    /// Its birth was seen.
+    whole: bool,
 }
 
 impl Request {
     pub(super) const fn adopted(event: &Event) -> Self {
-        Self { begun: 0, family: event.flow.family, adopted: true }
+        Self { since: event.time, family: event.flow.family, whole: false }
+    }
+
+    fn lived(&self, until: &Event) -> Option<u64> {
+        self.whole.then(|| until.time.saturating_sub(self.since))
     }
 }
 
@@ -37,6 +42,16 @@ impl Tracker {
         each: &mut impl FnMut(Step<'_>),
     ) {
         let stopped = self.cpus.get(cpu).pending.take();
+        if let Some(known) = self.requests.get_mut(&event.socket.address)
+            && event.time < known.since
+        {
+            // The listing has overtaken this event: the birth of what it listed, or something of one before.
+            if action == TimerAction::Started && !known.whole {
+                *known = Request { since: event.time, whole: true, ..*known };
+                each(Step { event, connection: None, kind: StepKind::RequestBegun });
+            }
+            return;
+        }
         match action {
             TimerAction::Started if stopped.is_some() => {}
             TimerAction::Started => {
@@ -56,7 +71,7 @@ impl Tracker {
             return;
         }
         let family = event.flow.family;
-        self.requests.insert(event.socket.address, Request { begun: event.time, family, adopted: false });
+        self.requests.insert(event.socket.address, Request { since: event.time, family, whole: true });
         self.books.enter(LinuxState::NewSynRecv, family);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
@@ -79,11 +94,11 @@ impl Tracker {
         child.refresh(&event.flow);
         let request = self.requests.get(&event.socket.address);
         // The time of the first SYN+ACK, in microseconds, is a moment after the SYN: the next best.
-        child.opened = match request.map_or(0, |request| request.begun) {
-            0 => synack_time.saturating_mul(1000),
-            begun => begun,
+        child.opened = match request {
+            Some(Request { since, whole: true, .. }) => *since,
+            _ => synack_time.saturating_mul(1000),
         };
-        let adopted = request.is_some_and(|request| request.adopted);
+        let adopted = request.is_some_and(|request| !request.whole);
         child.untimed = Some(if adopted { Untimed::Adopted } else { Untimed::LostEvent });
         self.end_request(event, true, each);
         true
@@ -91,18 +106,18 @@ impl Tracker {
 
     /// Nothing came after the timer had stopped.
     pub(super) fn request_dropped(&mut self, event: &Event, expired: bool, each: &mut impl FnMut(Step<'_>)) {
-        if !self.requests.contains_key(&event.socket.address) {
-            return;
-        }
+        let Some(request) = self.requests.get(&event.socket.address) else { return };
+        let duration = request.lived(event).ok_or(Untimed::Adopted);
         self.end_request(event, false, each);
         let result = if expired { HandshakeResult::Timeout } else { HandshakeResult::Other };
-        each(Step { event, connection: None, kind: server(result) });
+        let kind = StepKind::Handshake { role: Role::Server, result, duration };
+        each(Step { event, connection: None, kind });
     }
 
     fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.requests.remove(&event.socket.address) else { return };
         self.books.leave(LinuxState::NewSynRecv, ended.family);
-        let lived = (ended.begun != 0).then(|| event.time.saturating_sub(ended.begun));
-        each(Step { event, connection: None, kind: StepKind::RequestEnded { completed, lived } });
+        let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
+        each(Step { event, connection: None, kind });
     }
 }

@@ -23,20 +23,25 @@ const ONE_CALL: u64 = 1_000_000;
 pub(super) struct Timewait {
     /// The connection's cookie.
     cookie: u64,
-    /// When it was born; 0: not known.
-    begun: u64,
+    /// When it was born, or first seen.
+    since: u64,
     family: Family,
     /// TIME_WAIT, or FIN_WAIT2.
     substate: LinuxState,
+    /// Its birth was seen.
+    whole: bool,
+    /// The peer's FIN has just been noticed, and the timer that it starts has not.
+    converted: bool,
 }
 
 impl Timewait {
     pub(super) fn adopted(event: &Event, substate: LinuxState) -> Self {
-        Self { begun: 0, ..Self::new(event, substate) }
+        Self { whole: false, ..Self::new(event, substate) }
     }
 
     fn new(event: &Event, substate: LinuxState) -> Self {
-        Self { cookie: event.socket.cookie, begun: event.time, family: event.flow.family, substate }
+        let Event { time: since, ref flow, socket, .. } = *event;
+        Self { cookie: socket.cookie, since, family: flow.family, substate, whole: true, converted: false }
     }
 
     /// True when the peer's FIN has come since the last look.
@@ -48,6 +53,7 @@ impl Timewait {
             books.leave_minisocket(self.substate, self.family);
             books.enter_minisocket(substate, self.family);
             self.substate = substate;
+            self.converted = true;
         }
         converts
     }
@@ -64,26 +70,30 @@ impl Tracker {
     ) {
         let cancelled = self.cpus.get(cpu).pending.take();
         let address = event.socket.address;
-        let known = self.timewaits.get(&address);
-        if known.is_some_and(|known| event.time < known.begun) {
-            // Of an earlier minisocket at this address, whose end the ring brings late.
+        let mut known = self.timewaits.get_mut(&address);
+        if let Some(known) = known.as_deref_mut()
+            && event.time < known.since
+        {
+            // The listing has overtaken this event. The birth of what it listed, or of one before at this address.
+            let born = action == TimerAction::Started && known.cookie == event.socket.cookie && !known.whole;
+            if born {
+                known.whole = true;
+                known.since = event.time;
+                self.announce_timewait(event, substate, each);
+            }
             return;
         }
-        let other = known.is_some_and(|known| known.cookie != event.socket.cookie);
-        if other {
+        if known.is_some_and(|known| known.cookie != event.socket.cookie) {
             // The end of the one before was lost.
             self.end_timewait(event, TimewaitEnd::Unknown, each);
         }
-        let step = |kind| Step { event, connection: None, kind };
         match action {
-            TimerAction::Started
-                if other || !self.timewaits.contains_key(&address) && cancelled.is_none() =>
-            {
+            TimerAction::Started if !self.timewaits.contains_key(&address) && cancelled.is_none() => {
                 self.begin_timewait(event, substate, each);
             }
             TimerAction::Started => {
                 self.note_timewait(event, substate, each);
-                each(step(StepKind::TimewaitRestarted));
+                self.restart_timewait(event, each);
             }
             TimerAction::Cancelled => {
                 self.note_timewait(event, substate, each);
@@ -93,6 +103,14 @@ impl Tracker {
                 self.note_timewait(event, substate, each);
                 self.end_timewait(event, TimewaitEnd::Expired, each);
             }
+        }
+    }
+
+    /// The timer starts over. After the peer's FIN it starts for the first time.
+    fn restart_timewait(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        let known = self.timewaits.get_mut(&event.socket.address);
+        if !known.is_some_and(|known| std::mem::take(&mut known.converted)) {
+            each(Step { event, connection: None, kind: StepKind::TimewaitRestarted });
         }
     }
 
@@ -113,23 +131,30 @@ impl Tracker {
     }
 
     fn begin_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
-        let id = key(&event.socket).and_then(|key| self.connections.find(key));
-        let mut path = None;
-        if let Some(connection) = id.and_then(|id| self.connections.get_mut(id)) {
-            let kind = match substate {
-                LinuxState::TimeWait => TimeWaitKind::TimeWait,
-                _ => TimeWaitKind::FinWait2,
-            };
-            connection.timewait_created = Some(kind);
-            path = path_of(connection, substate, event.time);
+        if self.has_room() {
+            self.timewaits.insert(event.socket.address, Timewait::new(event, substate));
+            self.books.enter_minisocket(substate, event.flow.family);
+            self.announce_timewait(event, substate, each);
+        } else {
+            self.hand_over(event, substate);
         }
-        if !self.has_room() {
-            return;
-        }
-        self.timewaits.insert(event.socket.address, Timewait::new(event, substate));
-        self.books.enter_minisocket(substate, event.flow.family);
-        let connection = id.and_then(|id| self.connections.get(id));
+    }
+
+    fn announce_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
+        let path = self.hand_over(event, substate);
+        let connection = self.known(&event.socket);
         each(Step { event, connection, kind: StepKind::TimewaitBegun { path, substate } });
+    }
+
+    /// Tells the connection that a minisocket takes its place, and asks it where it comes from.
+    fn hand_over(&mut self, event: &Event, substate: LinuxState) -> Option<TimewaitPath> {
+        let id = self.connections.find(key(&event.socket)?)?;
+        let connection = self.connections.get_mut(id)?;
+        connection.timewait_created = Some(match substate {
+            LinuxState::TimeWait => TimeWaitKind::TimeWait,
+            _ => TimeWaitKind::FinWait2,
+        });
+        path_of(connection, substate, event.time)
     }
 
     /// The timer was cancelled, and what came next on that CPU was neither its expiry nor a restart.
@@ -162,7 +187,7 @@ impl Tracker {
     fn end_timewait(&mut self, event: &Event, cause: TimewaitEnd, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.timewaits.remove(&event.socket.address) else { return };
         self.books.leave_minisocket(ended.substate, ended.family);
-        let lived = (ended.begun != 0).then(|| event.time.saturating_sub(ended.begun));
+        let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));
         let kind = StepKind::TimewaitEnded { substate: ended.substate, cause, lived };
         each(Step { event, connection: None, kind });
     }

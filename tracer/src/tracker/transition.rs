@@ -149,9 +149,8 @@ impl Tracker {
             connection.opening = false;
         }
         self.books.leave(left, family);
-        self.books.enter(transition.to, family);
-
         let Some(connection) = self.connections.get(id) else { return };
+        self.books.enter(transition.to, connection.family());
         let connection = Some(connection);
         let step = |kind| Step { event, connection, kind };
         each(step(StepKind::Transition { transition, evidence: *evidence, history, hole, spent }));

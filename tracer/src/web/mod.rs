@@ -1,5 +1,7 @@
 //! What the agent answers over HTTP: `/metrics`, `/`, `/healthz` and `/violations`.
 
+mod auth;
+mod config;
 mod health;
 mod landing;
 mod negotiate;
@@ -7,6 +9,7 @@ mod path;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 
@@ -14,6 +17,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -23,9 +27,12 @@ use tower_http::compression::CompressionLayer;
 
 use crate::sink::{Metrics, Violations, openmetrics};
 
+pub use auth::InvalidHash;
+pub use config::{Security, SecurityError};
 pub use health::{Health, SILENCE, Sick};
 pub use path::{InvalidPath, TelemetryPath};
 pub use server::serve;
+pub use tls::TlsError;
 
 use negotiate::Format;
 
@@ -41,20 +48,28 @@ pub struct Site {
     health: Arc<Health>,
     violations: Arc<Violations>,
     path: TelemetryPath,
+    security: Security,
     /// One scrape at a time, so that many scrapers never take more than one core from the pipeline.
     rendering: Mutex<()>,
 }
 
 impl Site {
-    /// A site with its metrics at `path`.
+    /// A site with its metrics at `path`, for those whom `security` admits.
     #[must_use]
     pub fn new(
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         violations: Arc<Violations>,
         path: TelemetryPath,
+        security: Security,
     ) -> Arc<Self> {
-        Arc::new(Self { metrics, health, violations, path, rendering: Mutex::new(()) })
+        Arc::new(Self { metrics, health, violations, path, security, rendering: Mutex::new(()) })
+    }
+
+    /// `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.security.tls.is_some() { "https" } else { "http" }
     }
 }
 
@@ -67,6 +82,7 @@ fn router(site: Arc<Site>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(CompressionLayer::new().gzip(true))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), auth::authenticate))
         .with_state(site)
 }
 

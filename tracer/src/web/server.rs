@@ -15,16 +15,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Site, router};
+use super::{Site, router, tls::Tls};
 
 /// Connections at a time; more wait in the kernel's accept queue.
 const CONNECTIONS: u32 = 64;
 
-/// A client that has not sent its request by then is let go.
-const REQUEST: Duration = Duration::from_secs(15);
+/// A client that has said nothing at all by then is let go, so that a crowd of them holds up a scrape for less than a
+/// usual scrape timeout.
+const FIRST_WORD: Duration = Duration::from_secs(4);
+
+/// A client that has not sent its next request by then is let go. Like the lifetime, no multiple of a usual scrape
+/// interval: a connection shall not end at the very moment of the next scrape.
+const REQUEST: Duration = Duration::from_secs(22);
 
 /// A connection is closed at the first rest after this time, so that no client keeps its place for ever.
-const LIFETIME: Duration = Duration::from_secs(120);
+const LIFETIME: Duration = Duration::from_secs(127);
 
 /// What is left of an answer then has this time.
 const GRACE: Duration = Duration::from_secs(5);
@@ -32,12 +37,20 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Serves the site on all listeners until `shutdown` is ready, then lets the answers under way finish, for a few
 /// seconds at most.
 pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
-    let router = router(site);
+    let router = router(Arc::clone(&site));
     let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
     let (stop, stopped) = watch::channel(());
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| tokio::spawn(accept(listener, router.clone(), Arc::clone(&places), stopped.clone())))
+        .map(|listener| {
+            tokio::spawn(accept(
+                listener,
+                Arc::clone(&site),
+                router.clone(),
+                Arc::clone(&places),
+                stopped.clone(),
+            ))
+        })
         .collect();
     drop(stopped);
     shutdown.await;
@@ -53,6 +66,7 @@ pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, shutdown: impl 
 /// Accepts while there is a place; ends when the sender of `stopped` is gone.
 async fn accept(
     listener: TcpListener,
+    site: Arc<Site>,
     router: Router,
     places: Arc<Semaphore>,
     mut stopped: watch::Receiver<()>,
@@ -68,7 +82,7 @@ async fn accept(
         };
         match accepted {
             Some((place, Ok((stream, _)))) => {
-                tokio::spawn(converse(stream, router.clone(), place, stopped.clone()));
+                tokio::spawn(converse(stream, Arc::clone(&site), router.clone(), place, stopped.clone()));
             }
             // Out of descriptors, or a client that has gone already: later ones may have more luck.
             Some((_, Err(error))) => {
@@ -82,13 +96,30 @@ async fn accept(
 
 async fn converse(
     stream: TcpStream,
+    site: Arc<Site>,
     router: Router,
     place: OwnedSemaphorePermit,
-    stopped: watch::Receiver<()>,
+    mut stopped: watch::Receiver<()>,
 ) {
+    // Over TLS as well, the client speaks first.
+    let mut first = [0];
+    let speaks = tokio::select! {
+        peeked = timeout(FIRST_WORD, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1))),
+        _ = stopped.changed() => false,
+    };
+    if !speaks {
+        return;
+    }
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
-    answer(stream, router, stopped).await;
+    match site.security.tls.as_ref().map(Tls::acceptor) {
+        None => answer(stream, router, stopped).await,
+        Some(acceptor) => match timeout(REQUEST, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => answer(stream, router, stopped).await,
+            Ok(Err(error)) => log::debug!("a client did not get through the TLS handshake: {error}"),
+            Err(_) => {}
+        },
+    }
     drop(place);
 }
 

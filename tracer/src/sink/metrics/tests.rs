@@ -486,7 +486,7 @@ fn the_first_scrape_has_every_family_with_its_type_and_labels() {
         let labels: BTreeSet<_> = labels.iter().copied().collect();
         for metric in family.get_metric() {
             assert_eq!(
-                metric.get_label().iter().map(|label| label.name()).collect::<BTreeSet<_>>(),
+                metric.get_label().iter().map(prometheus::proto::LabelPair::name).collect::<BTreeSet<_>>(),
                 labels,
                 "{name}"
             );

@@ -2,13 +2,13 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use model::linux::ResetReason;
 use serde::Serialize;
 
-use super::{Epoch, seconds};
+use super::{Epoch, reset_reason, seconds};
 use crate::{
-    event::{Event, What},
-    step::{Finding, StepKind},
+    decode::Kernel,
+    event::{Event, Task, What},
+    step::{Finding, StepKind, TimewaitPath, Untimed},
 };
 
 /// A line. Names and units are the interface of `--output json`: changing one breaks its readers.
@@ -22,17 +22,29 @@ struct Line<'a> {
     hook: &'static str,
     cookie: u64,
     netns: u64,
-    family: &'static str,
-    local: SocketAddr,
-    remote: SocketAddr,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    ends: Option<Ends>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comm: Option<Cow<'a, str>>,
+    /// Who opened the socket; `pid` and `comm` are those who acted now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_comm: Option<Cow<'a, str>>,
     #[serde(flatten)]
     step: Body,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     judged: Option<Judged>,
+}
+
+/// Left out where no socket was involved, as for a reset that answers a segment for nobody.
+#[derive(Debug, Serialize)]
+struct Ends {
+    family: &'static str,
+    local: SocketAddr,
+    remote: SocketAddr,
 }
 
 /// What belongs to a kind of step.
@@ -64,7 +76,7 @@ enum Body {
     Reset {
         direction: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'static str>,
+        reason: Option<String>,
     },
     RequestEnded {
         completed: bool,
@@ -96,9 +108,16 @@ struct Judged {
 }
 
 /// Appends a finding and a newline.
-pub(super) fn line(lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch) -> serde_json::Result<()> {
+pub(super) fn line(
+    lines: &mut Vec<u8>,
+    finding: &Finding<'_>,
+    epoch: &Epoch,
+    kernel: &Kernel,
+) -> serde_json::Result<()> {
     let event = finding.step.event;
-    let (kind, step) = body(&finding.step.kind, event);
+    let flow = finding.step.flow();
+    let owner = finding.step.connection.and_then(|connection| connection.owner.as_ref());
+    let (kind, step) = body(&finding.step.kind, event, kernel);
     let line = Line {
         timestamp: format!("{:.9}", epoch.wall_at(event.time)),
         time_ns: event.time,
@@ -106,11 +125,15 @@ pub(super) fn line(lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch) ->
         hook: event.hook.name(),
         cookie: event.socket.cookie,
         netns: event.socket.netns,
-        family: event.flow.family.name(),
-        local: event.flow.local,
-        remote: event.flow.remote,
+        ends: finding.step.has_socket().then(|| Ends {
+            family: flow.family.name(),
+            local: flow.local,
+            remote: flow.remote,
+        }),
         pid: event.task.map(|task| task.pid),
-        comm: event.task.as_ref().map(crate::event::Task::name),
+        comm: event.task.as_ref().map(Task::name),
+        owner_pid: owner.map(|task| task.pid),
+        owner_comm: owner.map(Task::name),
         step,
         judged: finding.judgement.map(|judgement| Judged {
             verdict: judgement.verdict.class(),
@@ -124,7 +147,7 @@ pub(super) fn line(lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch) ->
     Ok(())
 }
 
-fn body(kind: &StepKind, event: &Event) -> (&'static str, Body) {
+fn body(kind: &StepKind, event: &Event, kernel: &Kernel) -> (&'static str, Body) {
     match *kind {
         StepKind::Transition { transition, evidence, spent, .. } => {
             let srtt = match event.what {
@@ -149,7 +172,7 @@ fn body(kind: &StepKind, event: &Event) -> (&'static str, Body) {
                 role: role.name(),
                 result: result.name(),
                 duration_seconds: duration.ok().map(seconds),
-                untimed: duration.err().map(crate::step::Untimed::name),
+                untimed: duration.err().map(Untimed::name),
             };
             ("handshake", body)
         }
@@ -157,14 +180,14 @@ fn body(kind: &StepKind, event: &Event) -> (&'static str, Body) {
         StepKind::SynAckRetransmit => ("synack_retransmit", Body::Nothing {}),
         StepKind::Reset { sent } => {
             let direction = if sent { "sent" } else { "received" };
-            ("reset", Body::Reset { direction, reason: reset_reason(event) })
+            ("reset", Body::Reset { direction, reason: reset_reason(event, kernel) })
         }
         StepKind::RequestBegun => ("request_begun", Body::Nothing {}),
         StepKind::RequestEnded { completed, lived } => {
             ("request_ended", Body::RequestEnded { completed, lived_seconds: lived.map(seconds) })
         }
         StepKind::TimewaitBegun { path, substate } => {
-            let path = path.map(crate::step::TimewaitPath::name);
+            let path = path.map(TimewaitPath::name);
             ("timewait_begun", Body::TimewaitBegun { substate: substate.name(), path })
         }
         StepKind::TimewaitConverted => ("timewait_converted", Body::Nothing {}),
@@ -181,20 +204,4 @@ fn body(kind: &StepKind, event: &Event) -> (&'static str, Body) {
         StepKind::Destroyed => ("destroyed", Body::Nothing {}),
         StepKind::Duplicate => ("duplicate", Body::Nothing {}),
     }
-}
-
-/// Why an RST was sent, where the kernel says it.
-pub(super) fn reset_reason(event: &Event) -> Option<&'static str> {
-    let What::ResetSent { reason, .. } = event.what else { return None };
-    Some(match reason {
-        ResetReason::AbortOnClose => "abort_on_close",
-        ResetReason::AbortOnData => "abort_on_data",
-        ResetReason::AbortOnLinger => "abort_on_linger",
-        ResetReason::AbortOnMemory => "abort_on_memory",
-        ResetReason::TcpState => "tcp_state",
-        ResetReason::KeepaliveTimeout => "keepalive_timeout",
-        ResetReason::TcpTimeout => "tcp_timeout",
-        ResetReason::Other => "other",
-        ResetReason::Unknown => return None,
-    })
 }

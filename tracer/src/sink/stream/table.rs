@@ -5,8 +5,9 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use model::Verdict;
 
-use super::{Epoch, json::reset_reason};
+use super::{Epoch, reset_reason};
 use crate::{
+    decode::Kernel,
     event::{Family, What},
     step::{Finding, StepKind},
 };
@@ -60,20 +61,26 @@ impl Table {
     }
 
     /// Appends a finding.
-    pub(super) fn row(&self, lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch) {
+    pub(super) fn row(&self, lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch, kernel: &Kernel) {
         let event = finding.step.event;
+        let flow = finding.step.flow();
+        let task = finding.step.task();
         let unknown = || "-".to_owned();
-        let (what, nanoseconds) = describe(finding);
+        let family = match flow.family {
+            _ if !finding.step.has_socket() => "-",
+            Family::Ipv4 => "4",
+            Family::Ipv6 => "6",
+        };
+        let [local, remote] = [flow.local, flow.remote]
+            .map(|end| if finding.step.has_socket() { end.to_string() } else { unknown() });
+        let (what, nanoseconds) = describe(finding, kernel);
         let cells = [
             decimals(epoch.elapsed(event.time), 1_000_000_000),
-            event.task.map_or_else(unknown, |task| task.pid.to_string()),
-            event.task.map_or_else(unknown, |task| printable(&task.name())),
-            match event.flow.family {
-                Family::Ipv4 => "4".to_owned(),
-                Family::Ipv6 => "6".to_owned(),
-            },
-            event.flow.local.to_string(),
-            event.flow.remote.to_string(),
+            task.map_or_else(unknown, |task| task.pid.to_string()),
+            task.map_or_else(unknown, |task| printable(&task.name())),
+            family.to_owned(),
+            local,
+            remote,
             what,
             nanoseconds.map_or_else(unknown, |nanoseconds| decimals(nanoseconds, 1_000_000)),
             String::new(),
@@ -142,7 +149,7 @@ impl Table {
 }
 
 /// What happened, and the nanoseconds that belong to it.
-fn describe(finding: &Finding<'_>) -> (String, Option<u64>) {
+fn describe(finding: &Finding<'_>, kernel: &Kernel) -> (String, Option<u64>) {
     match finding.step.kind {
         StepKind::Transition { transition, spent, .. } => {
             (format!("{} -> {}", transition.from, transition.to), spent)
@@ -153,7 +160,8 @@ fn describe(finding: &Finding<'_>) -> (String, Option<u64>) {
         StepKind::SynRetransmit => ("SYN again".to_owned(), None),
         StepKind::SynAckRetransmit => ("SYN,ACK again".to_owned(), None),
         StepKind::Reset { sent: true } => (
-            reset_reason(finding.step.event).map_or("RST sent".to_owned(), |why| format!("RST sent {why}")),
+            reset_reason(finding.step.event, kernel)
+                .map_or("RST sent".to_owned(), |why| format!("RST sent {why}")),
             None,
         ),
         StepKind::Reset { sent: false } => ("RST received".to_owned(), None),

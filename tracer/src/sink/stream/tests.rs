@@ -10,15 +10,23 @@ use model::{
 
 use super::{Epoch, Format, Selection, Shown, Stream, Table, WriteError};
 use crate::{
+    checker,
+    decode::Kernel,
     event::What,
     fixture::Seen,
     step::{HandshakeResult, Role, StepKind, TimewaitEnd, Untimed},
+    tracker::{Hooks, Limits, Tracker},
 };
 
 const SECOND: u64 = 1_000_000_000;
 
 fn epoch() -> Epoch {
     Epoch { monotonic: 5 * SECOND, wall: "2026-01-02T03:04:05Z".parse().unwrap() }
+}
+
+/// A kernel with one reason for a reset.
+fn kernel() -> Kernel {
+    Kernel { reset_reasons: vec![(17, "TCP_ABORT_ON_CLOSE".to_owned())] }
 }
 
 fn plain(width: usize) -> Format {
@@ -28,7 +36,7 @@ fn plain(width: usize) -> Format {
 fn write(format: Format, selection: Selection, findings: &[Seen]) -> String {
     let mut written = Vec::new();
     let mut stream = Stream::new(&mut written, format, selection, epoch());
-    stream.start(epoch());
+    stream.start(epoch(), &kernel());
     for seen in findings {
         seen.with_finding(|finding| stream.finding(finding));
     }
@@ -129,7 +137,7 @@ fn a_task_cannot_command_the_terminal() {
 
 /// One of each kind that is no transition.
 fn more() -> Vec<Seen> {
-    let at = |kind| life()[0].clone().as_step(kind);
+    let at = |kind| life()[0].clone().into_step(kind);
     let mut reset = at(StepKind::Reset { sent: true });
     reset.event.what = What::ResetSent { reason: ResetReason::AbortOnClose, number: 17, active: true };
     vec![
@@ -160,7 +168,7 @@ fn transitions_only_unless_all_is_asked_for() {
     TIME LOCAL                REMOTE               STATE                           MS VERDICT
    0.000 192.0.2.7:51234      198.51.100.10:443    client established          12.344
    0.000 192.0.2.7:51234      198.51.100.10:443    server established               -
-   0.000 192.0.2.7:51234      198.51.100.10:443    RST sent abort_on_close          -
+   0.000 192.0.2.7:51234      198.51.100.10:443    RST sent tcp_abort_on_close      -
    0.000 192.0.2.7:51234      198.51.100.10:443    time_wait expired          60500.0
 ";
     assert_eq!(write(plain(100), all, &more()), expected[1..]);
@@ -169,7 +177,7 @@ fn transitions_only_unless_all_is_asked_for() {
 #[test]
 fn nothing_is_shown_twice() {
     let all = Selection { all: true, ..Selection::default() };
-    assert_eq!(write(Format::Json, all, &[life()[0].clone().as_step(StepKind::Duplicate)]), "");
+    assert_eq!(write(Format::Json, all, &[life()[0].clone().into_step(StepKind::Duplicate)]), "");
 }
 
 #[test]
@@ -211,7 +219,7 @@ fn objects_of_other_kinds_have_fields_of_their_own() {
     );
     assert_eq!(
         fields(2, &["kind", "direction", "reason"]),
-        [r#""reset""#, r#""sent""#, r#""abort_on_close""#]
+        [r#""reset""#, r#""sent""#, r#""tcp_abort_on_close""#]
     );
     assert_eq!(
         fields(3, &["kind", "substate", "end", "lived_seconds"]),
@@ -264,4 +272,40 @@ fn a_full_disk_is_an_error() {
     let (next, end) = write_to_broken(io::ErrorKind::StorageFull);
     assert!(next.is_break());
     assert!(end.unwrap_err().to_string().starts_with("cannot write to standard output: "));
+}
+
+#[test]
+fn the_story_fills_in_what_the_kernel_has_forgotten() {
+    let opened = life()[0].event.clone();
+    let mut refused = life()[1].event.clone();
+    // The port is given back before the transition to CLOSE is announced, in softirq.
+    refused.flow.local.set_port(0);
+    refused.task = None;
+    let mut tracker = Tracker::new(Limits::default(), Hooks::all());
+    let mut written = Vec::new();
+    let mut stream = Stream::new(&mut written, Format::Json, Selection::default(), epoch());
+    for event in [opened, refused] {
+        tracker.observe(&event, &mut |step| stream.finding(&checker::check(step)));
+    }
+    stream.finish().unwrap();
+    let written = String::from_utf8(written).unwrap();
+    let last: serde_json::Value = serde_json::from_str(written.lines().last().unwrap()).unwrap();
+    assert_eq!(last["local"], "192.0.2.7:51234");
+    assert_eq!((&last["owner_pid"], &last["owner_comm"]), (&4242.into(), &"curl".into()));
+    assert!(last["pid"].is_null(), "softirq is nobody's: {last}");
+}
+
+#[test]
+fn a_reset_of_no_socket_has_no_ends() {
+    let mut reset = more()[2].clone();
+    reset.event.socket.address = 0;
+    let all = || Selection { all: true, ..Selection::default() };
+    let json: serde_json::Value =
+        serde_json::from_str(&write(Format::Json, all(), &[reset.clone()])).unwrap();
+    assert!(json["local"].is_null() && json["family"].is_null(), "{json}");
+    let table = write(plain(80), all(), &[reset]);
+    assert_eq!(
+        table.lines().nth(1),
+        Some("-                    -                    RST sent tcp_abort_on_close")
+    );
 }

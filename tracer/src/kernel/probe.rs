@@ -1,0 +1,330 @@
+//! What the running kernel offers, found out by asking it and by trying, never by its version.
+
+use std::{fs, io};
+
+use aya::programs::Iter;
+use rustix::process::{Resource, geteuid, getrlimit};
+use tracer_ebpf::{FIELDS, Hook, Source};
+
+use super::{
+    adopt,
+    btf::{BtfError, Types},
+    evidence, kallsyms,
+    load::{Attached, HookStatus, LoadError, Options},
+    netns,
+};
+
+/// Everything that was found out.
+#[derive(Debug)]
+pub struct Probe {
+    /// `uname -r`.
+    pub release: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// Who asks.
+    pub privileges: Privileges,
+    /// What the kernel's BTF says.
+    pub types: Result<TypeFacts, BtfError>,
+    /// What became of loading and attaching for real; `None` when there was no BTF to try with.
+    pub trial: Option<Result<Trial, LoadError>>,
+    /// The timer handlers, and whether `/proc/kallsyms` tells their addresses.
+    pub symbols: Vec<(&'static str, bool)>,
+    /// Network namespaces that the agent finds.
+    pub namespaces: usize,
+    /// The mode of `/sys/kernel/security/lockdown`; `None` where there is no such file.
+    pub lockdown: Option<String>,
+    /// `net.core.bpf_jit_enable`; `None` when it cannot be read.
+    pub jit: Option<String>,
+    /// `kernel.bpf_stats_enabled`; `None` when it cannot be read.
+    pub stats_enabled: Option<String>,
+    /// `RLIMIT_MEMLOCK`, bytes; `None`: without limit.
+    pub memlock: Option<u64>,
+    /// [`SYSCTLS`] of the agent's own network namespace, with their values; `None` where this kernel has none.
+    pub sysctls: Vec<(&'static Sysctl, Option<String>)>,
+}
+
+/// What the BTF of a kernel says.
+#[derive(Debug)]
+pub struct TypeFacts {
+    /// Hooks whose tracepoint or iterator exists.
+    pub hooks: Vec<(Hook, bool)>,
+    /// Fields that this kernel lacks.
+    pub missing: Vec<MissingField>,
+    /// Reasons in `enum sk_rst_reason`; 0 where the kernel has no such enum.
+    pub reset_reasons: usize,
+}
+
+/// A field that this kernel lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingField {
+    /// Where it would be.
+    pub source: Source,
+    /// What is lost; `None` when nothing can be traced without it.
+    pub loss: Option<&'static str>,
+}
+
+/// The programs were loaded and attached, and are gone again.
+#[derive(Debug)]
+pub struct Trial {
+    /// What became of each hook.
+    pub hooks: Vec<HookStatus>,
+    /// False on kernels that give tracing programs no socket cookies.
+    pub has_cookies: bool,
+    /// Sockets that were listed; `None` when the iterator did not load.
+    pub listed: Option<Listed>,
+}
+
+/// Sockets that exist already.
+#[derive(Debug)]
+pub struct Listed {
+    /// Sockets of all kinds.
+    pub sockets: usize,
+    /// Namespaces that could be listed.
+    pub namespaces: usize,
+    /// What went wrong with others.
+    pub problems: Vec<String>,
+}
+
+impl Probe {
+    /// Asks and tries. Attaches every hook for an instant; nothing stays.
+    #[must_use]
+    pub fn new() -> Self {
+        let types = Types::of_running_kernel();
+        let trial = types.as_ref().ok().map(try_out);
+        let uname = rustix::system::uname();
+        let handlers = ["tw_timer_handler", "reqsk_timer_handler"];
+        let addresses = kallsyms::addresses(handlers).unwrap_or_default();
+        Self {
+            release: uname.release().to_string_lossy().into_owned(),
+            machine: uname.machine().to_string_lossy().into_owned(),
+            privileges: Privileges::of_this_process(),
+            types: types.map(|types| TypeFacts::new(&types)),
+            trial,
+            symbols: handlers.into_iter().zip(addresses.map(|address| address.is_some())).collect(),
+            namespaces: netns::all().len(),
+            lockdown: read("/sys/kernel/security/lockdown").and_then(|text| lockdown_mode(&text)),
+            jit: read("/proc/sys/net/core/bpf_jit_enable"),
+            stats_enabled: read("/proc/sys/kernel/bpf_stats_enabled"),
+            memlock: getrlimit(Resource::Memlock).current,
+            sysctls: SYSCTLS
+                .iter()
+                .map(|sysctl| (sysctl, read(&format!("/proc/sys/net/ipv4/{}", sysctl.name))))
+                .collect(),
+        }
+    }
+
+    /// True when state transitions arrive.
+    #[must_use]
+    pub fn can_trace(&self) -> bool {
+        matches!(&self.trial, Some(Ok(trial)) if trial.hooks.iter().any(|status| status.hook == Hook::State && status.copies > 0))
+    }
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TypeFacts {
+    fn new(types: &Types) -> Self {
+        let exists = |hook: Hook| match hook {
+            Hook::Snapshot => types.has_function("bpf_iter_tcp"),
+            _ => types.tracepoint_arguments(hook.name()).is_some(),
+        };
+        let missing = FIELDS
+            .iter()
+            .filter(|(_, source)| types.offset(source).is_none())
+            .map(|(field, source)| MissingField { source: *source, loss: evidence::without_field(*field) });
+        Self {
+            hooks: Hook::ALL.into_iter().map(|hook| (hook, exists(hook))).collect(),
+            missing: missing.collect(),
+            reset_reasons: types.enum_values("sk_rst_reason", "").len(),
+        }
+    }
+}
+
+fn try_out(types: &Types) -> Result<Trial, LoadError> {
+    // Small, since what arrives during the trial is thrown away.
+    let options = Options { ring_bytes: 1 << 20, ..Options::default() };
+    let (mut attached, ring) = Attached::new(types, options)?;
+    drop(ring);
+    let program: Option<&mut Iter> = if attached.has(Hook::Snapshot) {
+        attached.ebpf.program_mut("snapshot").and_then(|program| program.try_into().ok())
+    } else {
+        None
+    };
+    let listed = program.map(|program| {
+        let snapshot = adopt::snapshot(program);
+        Listed {
+            sockets: snapshot.records.len() / tracer_ebpf::Record::SIZE,
+            namespaces: snapshot.namespaces,
+            problems: snapshot.problems.iter().map(ToString::to_string).collect(),
+        }
+    });
+    let has_cookies = attached.has_cookies;
+    Ok(Trial { hooks: std::mem::take(&mut attached.hooks), has_cookies, listed })
+}
+
+/// Who asks, and what the kernel lets them do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Privileges {
+    /// Effective user id.
+    pub euid: u32,
+    /// Effective capabilities, a bit each; `None` when `/proc/self/status` does not say.
+    pub capabilities: Option<u64>,
+}
+
+/// A capability that the agent uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// Its name.
+    pub name: &'static str,
+    /// Its number (include/uapi/linux/capability.h).
+    pub bit: u32,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// False where the agent does the same without it.
+    pub needed: bool,
+}
+
+const fn capability(name: &'static str, bit: u32, purpose: &'static str) -> Capability {
+    Capability { name, bit, purpose, needed: true }
+}
+
+/// The capabilities that the agent uses.
+pub const CAPABILITIES: [Capability; 6] = [
+    capability("CAP_BPF", 39, "loads BPF programs and maps"),
+    capability("CAP_PERFMON", 38, "lets them trace the kernel"),
+    capability("CAP_SYS_ADMIN", 21, "enters other network namespaces, to list their sockets"),
+    capability("CAP_SYS_PTRACE", 19, "finds the network namespaces of other users' processes"),
+    capability("CAP_SYSLOG", 34, "reads kernel addresses in /proc/kallsyms"),
+    Capability {
+        needed: false,
+        ..capability("CAP_NET_ADMIN", 12, "not used: every hook loads and attaches without it")
+    },
+];
+
+impl Privileges {
+    fn of_this_process() -> Self {
+        let capabilities = read("/proc/self/status").and_then(|status| effective_capabilities(&status));
+        Self { euid: geteuid().as_raw(), capabilities }
+    }
+
+    /// True when the capability is effective. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON.
+    #[must_use]
+    pub fn has(&self, capability: Capability) -> bool {
+        let set = self.capabilities.unwrap_or(0);
+        let bit = |number: u32| set >> number & 1 == 1;
+        bit(capability.bit) || (matches!(capability.name, "CAP_BPF" | "CAP_PERFMON") && bit(21))
+    }
+}
+
+/// A setting that changes what Linux's TCP does, and so what the model is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sysctl {
+    /// Its name under `net.ipv4`.
+    pub name: &'static str,
+    /// The kernel's default; `None` where that depends on the machine.
+    pub default: Option<&'static str>,
+    /// What it governs.
+    pub effect: &'static str,
+}
+
+const fn sysctl(name: &'static str, default: &'static str, effect: &'static str) -> Sysctl {
+    Sysctl { name, default: Some(default), effect }
+}
+
+/// The settings that change what Linux's TCP does (Documentation/networking/ip-sysctl.rst).
+pub const SYSCTLS: [Sysctl; 13] = [
+    sysctl("tcp_fin_timeout", "60", "seconds that FIN_WAIT2 lasts once nobody holds the socket"),
+    sysctl("tcp_tw_reuse", "2", "whether connect() may take over a TIME_WAIT: 0 no, 1 yes, 2 on loopback"),
+    Sysctl {
+        name: "tcp_max_tw_buckets",
+        default: None,
+        effect: "TIME_WAIT minisockets per namespace; what exceeds it skips TIME_WAIT",
+    },
+    sysctl("tcp_rfc1337", "0", "1: a reset does not end TIME_WAIT"),
+    sysctl(
+        "tcp_syncookies",
+        "1",
+        "1: cookies when the SYN queue is full; 2: always, so no handshake is timed",
+    ),
+    sysctl("tcp_syn_retries", "6", "SYNs sent again before a connect() times out"),
+    sysctl("tcp_synack_retries", "5", "SYN,ACKs sent again before a half-open request is dropped"),
+    sysctl("tcp_retries2", "15", "retransmissions before an open connection times out"),
+    sysctl("tcp_orphan_retries", "0", "the same once nobody holds the socket; 0 stands for 8"),
+    sysctl("tcp_abort_on_overflow", "0", "1: a full accept queue answers with a reset"),
+    sysctl("tcp_fastopen", "1", "bits: 1 client, 2 server, 4 and more without a cookie"),
+    sysctl("tcp_timestamps", "1", "0: no reuse of TIME_WAIT, no protection from old segments"),
+    sysctl("tcp_migrate_req", "0", "1: requests of a closed listener move to another one on its port"),
+];
+
+impl Sysctl {
+    /// True when the value is known not to be the kernel's default.
+    #[must_use]
+    pub fn differs(&self, value: &str) -> bool {
+        self.default.is_some_and(|default| default != value)
+    }
+}
+
+/// A file's text without its last newline; `None` when it cannot be read.
+fn read(path: &str) -> Option<String> {
+    let text: io::Result<String> = fs::read_to_string(path);
+    text.ok().map(|text| text.trim_end().to_owned())
+}
+
+/// The set in the line `CapEff` of `/proc/PID/status`.
+fn effective_capabilities(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// The mode in brackets: `none [integrity] confidentiality`.
+fn lockdown_mode(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once('[')?;
+    let (mode, _) = rest.split_once(']')?;
+    Some(mode.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CAPABILITIES, Capability, Privileges, SYSCTLS, effective_capabilities, lockdown_mode};
+
+    fn named(name: &str) -> Capability {
+        CAPABILITIES.into_iter().find(|capability| capability.name == name).unwrap()
+    }
+
+    #[test]
+    fn capabilities_come_from_the_status_file() {
+        let status =
+            "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000000c000000000\nCapBnd:\t000001ffffffffff\n";
+        let privileges = Privileges { euid: 1000, capabilities: effective_capabilities(status) };
+        assert!(privileges.has(named("CAP_BPF")) && privileges.has(named("CAP_PERFMON")));
+        assert!(!privileges.has(named("CAP_SYS_ADMIN")) && !privileges.has(named("CAP_NET_ADMIN")));
+        assert_eq!(effective_capabilities("Name:\tx\n"), None);
+        assert_eq!(effective_capabilities("CapEff:\tnonsense\n"), None);
+    }
+
+    #[test]
+    fn the_old_capability_includes_the_new_ones() {
+        let privileges = Privileges { euid: 1000, capabilities: Some(1 << 21) };
+        let held =
+            ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYSLOG"].map(|name| privileges.has(named(name)));
+        assert_eq!(held, [true, true, true, false]);
+    }
+
+    #[test]
+    fn the_mode_of_lockdown_stands_in_brackets() {
+        assert_eq!(lockdown_mode("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
+        assert_eq!(lockdown_mode("[none] integrity confidentiality").as_deref(), Some("none"));
+        assert_eq!(lockdown_mode(""), None);
+    }
+
+    #[test]
+    fn a_setting_without_a_fixed_default_never_differs() {
+        let named = |name| SYSCTLS.iter().find(|sysctl| sysctl.name == name).unwrap();
+        assert!(named("tcp_fin_timeout").differs("30") && !named("tcp_fin_timeout").differs("60"));
+        assert!(!named("tcp_max_tw_buckets").differs("4096"));
+    }
+}

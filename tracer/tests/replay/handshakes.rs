@@ -1,0 +1,300 @@
+//! One outcome per attempt, and its time where it can be known.
+
+use model::linux::{LinuxState::*, Owner, SocketError};
+use tracer::{
+    event::{Family, TimerAction, What},
+    step::{HandshakeResult, Role, StepKind, Untimed},
+    tracker::{Hooks, Limits},
+};
+use tracer_ebpf::Hook;
+
+use crate::{
+    host::{Host, MICROSECOND, MILLISECOND, SECOND, Socket},
+    watch::Watch,
+};
+
+fn client(host: &mut Host) -> Socket {
+    host.client(Family::Ipv4, 40_000, 80)
+}
+
+fn outcome(host: &Host) -> (Role, HandshakeResult) {
+    let watch = Watch::of(&host.events);
+    let handshakes = watch.handshakes();
+    assert_eq!(handshakes.len(), 1, "{handshakes:?}");
+    assert_eq!(watch.inconclusive(), []);
+    (handshakes[0].0, handshakes[0].1)
+}
+
+#[test]
+fn both_ends_are_timed_from_the_syn() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let mut client = client(&mut host);
+    let began = host.now;
+    host.wait(10 * MILLISECOND);
+    let request = host.request(&listener, 40_000);
+    let heard = host.now;
+    host.wait(10 * MILLISECOND);
+    host.established(&mut client);
+    let client_done = host.now;
+    host.wait(20 * MILLISECOND);
+    host.accept(&listener, &request);
+    let watch = Watch::of(&host.events);
+    assert_eq!(
+        watch.handshakes(),
+        [
+            (Role::Client, HandshakeResult::Established, Ok(client_done - began)),
+            (Role::Server, HandshakeResult::Established, Ok(host.now - heard)),
+        ]
+    );
+    let ended = watch.told.iter().find_map(|told| match told.kind {
+        StepKind::RequestEnded { completed, lived } => Some((completed, lived)),
+        _ => None,
+    });
+    assert_eq!(ended, Some((true, Some(host.now - MICROSECOND - heard))));
+}
+
+#[test]
+fn a_lost_syn_is_part_of_the_time() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    let began = host.now;
+    host.wait(SECOND);
+    host.record(Hook::Retransmit, client.id, client.flow, None, What::SynRetransmitted);
+    host.wait(30 * MILLISECOND);
+    client.evidence.retransmits = 1;
+    host.established(&mut client);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.handshakes(), [(Role::Client, HandshakeResult::Established, Ok(host.now - began))]);
+    assert_eq!(watch.count(|kind| *kind == StepKind::SynRetransmit), 1);
+    assert_eq!(watch.tracker.connections().next().unwrap().syn_retransmits, 1);
+}
+
+#[test]
+fn refused() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    host.reset_received(&mut client);
+    assert_eq!(outcome(&host), (Role::Client, HandshakeResult::Refused));
+}
+
+#[test]
+fn timed_out() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    host.wait(127 * SECOND);
+    host.softirq(&mut client);
+    client.evidence.error = SocketError::TimedOut;
+    client.evidence.retransmits = 6;
+    host.goes(&mut client, Close);
+    assert_eq!(outcome(&host), (Role::Client, HandshakeResult::Timeout));
+}
+
+#[test]
+fn unreachable() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    host.softirq(&mut client);
+    client.evidence.error = SocketError::Unreachable;
+    host.goes(&mut client, Close);
+    assert_eq!(outcome(&host), (Role::Client, HandshakeResult::Unreachable));
+}
+
+#[test]
+fn aborted_by_its_caller() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    client.evidence.send_shutdown = true;
+    client.evidence.receive_shutdown = true;
+    host.goes(&mut client, Close);
+    assert_eq!(outcome(&host), (Role::Client, HandshakeResult::Aborted));
+}
+
+#[test]
+fn without_a_free_port_no_syn_leaves() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    client.evidence.una = 0;
+    client.evidence.nxt = 0;
+    client.evidence.write_seq = 0;
+    host.goes(&mut client, Close);
+    assert_eq!(outcome(&host), (Role::Client, HandshakeResult::Other));
+}
+
+#[test]
+fn a_simultaneous_open_is_a_clients() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    let began = host.now;
+    host.softirq(&mut client);
+    client.evidence.rcv_nxt = 5_001;
+    client.evidence.copied_seq = 5_001;
+    host.goes(&mut client, SynRecv);
+    client.evidence.una = 1_001;
+    host.goes(&mut client, Established);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.handshakes(), [(Role::Client, HandshakeResult::Established, Ok(host.now - began))]);
+    assert_eq!(watch.inconclusive(), []);
+}
+
+#[test]
+fn a_simultaneous_open_can_be_reset() {
+    let mut host = Host::new();
+    let mut client = client(&mut host);
+    host.softirq(&mut client);
+    host.goes(&mut client, SynRecv);
+    host.reset_received(&mut client);
+    assert_eq!(outcome(&host), (Role::Client, HandshakeResult::Reset));
+}
+
+#[test]
+fn a_syn_cookie_leaves_nothing_to_time_by() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let flow = crate::host::flow(Family::Ipv4, 80, 40_000);
+    let mut child = host.clone_child(&listener, flow);
+    host.child_established(&mut child);
+    let expected = |untimed| [(Role::Server, HandshakeResult::Established, Err(untimed))];
+    assert_eq!(Watch::of(&host.events).handshakes(), expected(Untimed::SynCookie));
+    // Without the timers nothing says that there was no request.
+    let mut blind = Watch::with(Limits::default(), Hooks::all().without(Hook::TimerStart));
+    assert_eq!(blind.see(&host.events).handshakes(), expected(Untimed::LostEvent));
+    let mut lossy = Watch::new();
+    lossy.tracker.lost(Hook::TimerCancel, host.now);
+    assert_eq!(lossy.see(&host.events).handshakes(), expected(Untimed::LostEvent));
+}
+
+#[test]
+fn a_fast_open_child_lives_before_its_handshake_ends() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let mut child = host.clone_child(&listener, crate::host::flow(Family::Ipv4, 80, 40_000));
+    host.wait(30 * MILLISECOND);
+    host.child_established(&mut child);
+    let expected = [(Role::Server, HandshakeResult::Established, Err(Untimed::FastOpen))];
+    assert_eq!(Watch::of(&host.events).handshakes(), expected);
+    // Accepted within the round-trip time of the loopback.
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let mut child = host.clone_child(&listener, crate::host::flow(Family::Ipv4, 80, 40_000));
+    child.evidence.has_user_socket = Some(true);
+    host.child_established(&mut child);
+    assert_eq!(Watch::of(&host.events).handshakes(), expected);
+}
+
+#[test]
+fn a_fast_open_child_closed_early_has_an_outcome_too() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let mut child = host.clone_child(&listener, crate::host::flow(Family::Ipv4, 80, 40_000));
+    child.evidence.fast_open = Some(true);
+    host.wait(MILLISECOND);
+    host.close(&mut child);
+    assert_eq!(outcome(&host), (Role::Server, HandshakeResult::Aborted));
+}
+
+#[test]
+fn a_request_that_nobody_answers_times_out() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    let heard = host.now;
+    for earlier in 0..2 {
+        host.wait(SECOND << earlier);
+        host.request_timer(&request, TimerAction::Cancelled);
+        host.request_timer(&request, TimerAction::Expired);
+        let what = What::SynAckRetransmitted { earlier };
+        host.record(Hook::RetransmitSynack, request.id, request.flow, None, what);
+        host.request_timer(&request, TimerAction::Started);
+    }
+    host.wait(4 * SECOND);
+    host.request_timer(&request, TimerAction::Cancelled);
+    host.request_timer(&request, TimerAction::Expired);
+    let mut watch = Watch::of(&host.events);
+    assert_eq!(watch.handshakes(), [], "what comes after the expiry is not known yet");
+    watch.flush(host.now + SECOND);
+    assert_eq!(watch.handshakes(), [(Role::Server, HandshakeResult::Timeout, Ok(host.now - heard))]);
+    assert_eq!(watch.count(|kind| *kind == StepKind::SynAckRetransmit), 2);
+    assert_eq!(watch.sockets(NewSynRecv), 0);
+    watch.books_balance();
+}
+
+#[test]
+fn a_request_that_is_dropped_has_no_known_cause() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    host.request_timer(&request, TimerAction::Cancelled);
+    // The next event of that CPU is about somebody else.
+    client(&mut host);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.handshakes(), [(Role::Server, HandshakeResult::Other, Ok(MICROSECOND))]);
+    watch.books_balance();
+}
+
+#[test]
+fn the_peers_second_syn_restarts_the_timer_of_a_request() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    let heard = host.now;
+    host.wait(SECOND);
+    host.request_timer(&request, TimerAction::Cancelled);
+    host.request_timer(&request, TimerAction::Started);
+    host.wait(MILLISECOND);
+    host.accept(&listener, &request);
+    let expected = [(Role::Server, HandshakeResult::Established, Ok(host.now - heard))];
+    assert_eq!(Watch::of(&host.events).handshakes(), expected);
+}
+
+#[test]
+fn a_request_of_before_is_timed_by_its_syn_ack() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    host.events.pop();
+    host.exists(request.id, request.flow, NewSynRecv, true);
+    let listing = host.events.pop().unwrap();
+    host.wait(5 * MILLISECOND);
+    host.accept(&listener, &request);
+    let mut watch = Watch::new();
+    watch.adopt(&[listing]);
+    assert_eq!(watch.sockets(NewSynRecv), 1);
+    watch.see(&host.events);
+    let [(Role::Server, HandshakeResult::Established, Ok(duration))] = watch.handshakes()[..] else {
+        panic!("{:?}", watch.handshakes());
+    };
+    assert!(duration.abs_diff(5 * MILLISECOND) < 10 * MICROSECOND, "{duration}");
+    assert_eq!(watch.sockets(NewSynRecv), 0);
+}
+
+#[test]
+fn a_child_that_gets_its_cookie_late_is_the_same_child() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    let heard = host.now;
+    let mut half = request.flow;
+    half.remote.set_port(0);
+    let mut child = host.clone_child(&listener, half);
+    host.request_timer(&request, TimerAction::Cancelled);
+    child.id.cookie += 1_000;
+    child.flow = request.flow;
+    host.child_established(&mut child);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.inconclusive(), []);
+    assert_eq!(watch.handshakes(), [(Role::Server, HandshakeResult::Established, Ok(host.now - heard))]);
+    assert_eq!(watch.tracker.len(), 2, "listener and child");
+}
+
+#[test]
+fn a_child_that_lost_the_race_is_no_attempt_of_its_own() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let mut child = host.clone_child(&listener, crate::host::flow(Family::Ipv4, 80, 40_000));
+    child.evidence.owner = Some(Owner::Softirq);
+    host.goes(&mut child, Close);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.handshakes(), []);
+    assert_eq!(watch.inconclusive(), []);
+}
