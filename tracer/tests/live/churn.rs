@@ -35,9 +35,9 @@ fn a_hundred_thousand_connections_three_times_over_and_not_one_event_is_lost() {
 fn round(agent: &mut Agent, namespace: &Namespace, load: Load) {
     let what = format!("{:?} {:?}", load.family, load.ending);
     let firings_before = firings(agent);
-    let start = Moment::quiet(agent);
+    let start = Moment::settled(agent);
     load.run(namespace);
-    let end = Moment::quiet(agent);
+    let end = Moment::settled(agent);
     let firings_after = firings(agent);
     let change = end.since(&start);
 
