@@ -75,6 +75,11 @@ impl Difference<'_> {
         self.end.metrics.count(name, labels) - self.start.metrics.count(name, labels)
     }
 
+    /// As [`Difference::ours`]; 0 where no such series exists.
+    pub fn ours_if_any(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
+        if self.end.metrics.matching(name, labels).next().is_some() { self.ours(name, labels) } else { 0 }
+    }
+
     /// Transitions between two states, both families.
     pub fn transitions(&self, from: &str, to: &str) -> i64 {
         self.ours("tcptracer_transitions_total", &[("from", from), ("to", to)])
