@@ -262,7 +262,11 @@ impl std::fmt::Debug for Attached {
 }
 
 fn refused(error: EbpfError) -> LoadError {
-    if is_permission(&error) { LoadError::Permission(Box::new(error)) } else { LoadError::Load(Box::new(error)) }
+    if is_permission(&error) {
+        LoadError::Permission(Box::new(error))
+    } else {
+        LoadError::Load(Box::new(error))
+    }
 }
 
 /// The state hook cannot be attached. The verifier says EACCES as well, but never without a reason.
@@ -279,7 +283,9 @@ fn unattached(hook: Hook, error: ProgramError) -> LoadError {
 
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
     })
 }
 
