@@ -42,7 +42,7 @@ impl Moment {
             if moved.is_empty() {
                 return Self { kernel, metrics };
             }
-            assert!(start.elapsed() < Duration::from_secs(15), "the host's TCP is never quiet: {moved:?}");
+            assert!(start.elapsed() < Duration::from_secs(60), "the host's TCP is never quiet: {moved:?}");
             before = kernel;
         }
     }
@@ -73,6 +73,11 @@ impl Difference<'_> {
     /// Of the agent's series with these labels.
     pub fn ours(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
         self.end.metrics.count(name, labels) - self.start.metrics.count(name, labels)
+    }
+
+    /// As [`Difference::ours`]; 0 where no such series exists.
+    pub fn ours_if_any(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
+        if self.end.metrics.matching(name, labels).next().is_some() { self.ours(name, labels) } else { 0 }
     }
 
     /// Transitions between two states, both families.
