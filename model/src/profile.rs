@@ -171,6 +171,9 @@ pub struct Profile {
     pub reopen_gap: u32,
     /// A reset one before RCV.NXT counts after the peer's FIN (Linux: `tcp_reset_check`).
     pub reset_before_fin: bool,
+    /// A segment without text at the very right edge is acceptable (Linux: `tcp_sequence`; table 6 of 3.10.7.4 refuses
+    /// it, so two sides whose windows are full of lost text refuse each other's ACKs until a timeout).
+    pub empty_at_edge: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -232,6 +235,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     reopen_falls_back: true,
     reopen_gap: 1,
     reset_before_fin: false,
+    empty_at_edge: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -264,6 +268,7 @@ pub const LINUX: Profile = Profile {
     reopen_falls_back: false,
     reopen_gap: 65_537,
     reset_before_fin: true,
+    empty_at_edge: true,
     fin_wait_2: Some(60 * S),
     hard_icmp_aborts: false,
     soft_icmp_aborts_opening: true,

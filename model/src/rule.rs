@@ -1,7 +1,7 @@
 //! The 117 rules of the machine: one table.
 //!
 //! Each has the id that code, tests, reports and metrics use, the clause it comes from (a bare number is a section of
-//! RFC 9293), and one plain sentence. [`crate::step`] leaves the rules it took in a [`Trail`].
+//! RFC 9293), and one plain sentence. [`step`](fn@crate::step) leaves the rules it took in a [`Trail`].
 
 use core::fmt;
 

@@ -161,6 +161,8 @@ pub struct Rtt {
     pub retransmits: u8,
     /// When the head of the queue was first retransmitted.
     pub since: u64,
+    /// SND.NXT when the timer expired: what was sent before that is taken for lost, too, until acknowledged.
+    pub recover: Option<Seq>,
     /// The SYN timed out: data starts with three seconds (RFC 6298, 5.7).
     pub syn_lost: bool,
     /// Zero-window probes since the window closed.
@@ -271,6 +273,7 @@ impl Tcb {
                 timing: None,
                 retransmits: 0,
                 since: 0,
+                recover: None,
                 syn_lost: false,
                 probes: 0,
                 keep_alive_probes: 0,

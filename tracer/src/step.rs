@@ -201,7 +201,7 @@ labels!(TimewaitEnd {
 pub struct Finding<'a> {
     /// The step.
     pub step: Step<'a>,
-    /// The model's judgement; only transitions have one.
+    /// The model's judgement: of transitions, and of ends of timewait minisockets whose birth and cause are known.
     pub judgement: Option<Judgement>,
 }
 

@@ -67,6 +67,8 @@ impl Step<'_> {
         let at_r1 = rtt.retransmits == limits.r1;
         if self.tcb.syn_unacked() {
             self.tcb.rtt.syn_lost = true;
+        } else {
+            self.tcb.rtt.recover = Some(self.tcb.snd.nxt);
         }
         self.retransmit_head(u32::MAX);
         if at_r1 {
@@ -85,7 +87,8 @@ impl Step<'_> {
         let rtt = &self.tcb.rtt;
         match r2 {
             R2::Count(most) => rtt.retransmits >= most,
-            R2::After(time) => rtt.retransmits > 0 && self.now.saturating_sub(rtt.since) >= time,
+            // R2 lies beyond R1: a backed-off timer must not use up the time in one or two attempts.
+            R2::After(time) => rtt.retransmits > limits.r1 && self.now.saturating_sub(rtt.since) >= time,
         }
     }
 

@@ -195,6 +195,12 @@ fn sequence() -> Vec<Row> {
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]),
         row("seq-3", tcb(State::SynReceived), seg(ACK, 15_001, 1001, 10))
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]),
+        // A bare ACK at the right edge: refused by the RFC, not by Linux.
+        row("seq-3", in_flight(State::Established, 100), seg(ACK, 15_001, 1101, 0))
+            .sends(&["<SEQ=1101><ACK=5001><CTL=ACK>"]),
+        row("ack-4", in_flight(State::Established, 100), seg(ACK, 15_001, 1101, 0))
+            .profile(|p| *p = model::profile::LINUX)
+            .trail("seq-6 ack-4 ack-7"),
         // The keep-alive probe: one before RCV.NXT, no text.
         row("seq-3", tcb(State::Established), seg(ACK, 5000, 1001, 0))
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]),
@@ -404,6 +410,17 @@ fn ack() -> Vec<Row> {
             .holds(|tcb, out| {
                 tcb.snd.una == Seq(1051) && out.contains(&Effect::Start(Timer::Retransmit, 1_000_000))
             }),
+        // After a timeout the next segment follows the ACK, not another timeout.
+        row(
+            "ack-4",
+            {
+                let mut tcb = in_flight(State::Established, 2_500);
+                tcb.rtt.recover = Some(tcb.snd.nxt);
+                tcb
+            },
+            seg(ACK, 5001, 2001, 0),
+        )
+        .sends(&["<SEQ=2001><ACK=5001><TEXT=1000><CTL=ACK>"]),
         row("ack-4", in_flight(State::CloseWait, 100), seg(ACK, 5002, 1101, 0))
             .holds(|tcb, _| !tcb.in_flight() && !tcb.timers.has(Timer::Retransmit)),
         // An ACK above what is awaited but below SND.NXT's wrap: both are near 2^32.
@@ -498,6 +515,8 @@ fn urgency() -> Vec<Row> {
     let mut told = tcb(State::Established);
     told.rcv.up = Some(Seq(5050));
     let mut rows = vec![
+        // A pointer that lies before the known one does not pull it back.
+        row("urg-1", told, urgent(5001, 1001, 0, 10)).holds(|tcb, _| tcb.rcv.up == Some(Seq(5050))),
         row("urg-1", tcb(State::Established), urgent(5001, 1001, 10, 5))
             .trail("ack-5 ack-7 urg-1 txt-1")
             .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])

@@ -73,6 +73,10 @@ pub fn rows() -> Vec<Row> {
             .now(100 * SECOND)
             .next(State::Closed)
             .signals(&timed_out),
+        // R2 lies beyond R1, however long it took.
+        row("tmo-rtx", retried(in_flight(State::Established, 10), 3), expires(Timer::Retransmit))
+            .now(100 * SECOND)
+            .sends(&["<SEQ=1001><ACK=5001><TEXT=10><CTL=PSH,ACK>"]),
         row("tmo-rtx", retried(tcb(State::SynSent), 5), expires(Timer::Retransmit))
             .now(179 * SECOND)
             .sends(&["<SEQ=1000><CTL=SYN>"]),

@@ -27,7 +27,7 @@ pub use self::{
 use self::{cpu::Cpus, hooks::Sight, request::Request, table::Table, timewait::Timewait};
 use crate::{
     event::{Event, SocketId, TimerAction, What},
-    step::{HandshakeResult, Role, Step, StepKind, Untimed},
+    step::{HandshakeResult, Step, StepKind, Untimed},
 };
 
 /// An expiry follows its cancel within microseconds on the same CPU. A cancel that is older than this, in nanoseconds,
@@ -61,6 +61,10 @@ pub struct Tracker {
     requests: HashMap<u64, Request>,
     cpus: Cpus,
     books: Books,
+    /// Time of the last event.
+    latest: u64,
+    /// No event has come since the last flush: the ring is empty.
+    quiet: bool,
 }
 
 impl Tracker {
@@ -75,11 +79,15 @@ impl Tracker {
             requests: HashMap::new(),
             cpus: Cpus::default(),
             books: Books::default(),
+            latest: 0,
+            quiet: false,
         }
     }
 
     /// Takes in one event; each step that follows from it is handed to `each`, in order.
     pub fn observe(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        self.latest = event.time;
+        self.quiet = false;
         let number = Cpus::number(event);
         let cpu = self.cpus.get(number);
         if cpu.repeats(event) {
@@ -111,10 +119,11 @@ impl Tracker {
         }
     }
 
-    /// Ends what waits for a next event that does not come. `now`: every record older than this has been observed,
-    /// CLOCK_MONOTONIC nanoseconds; read the clock before the ring was drained to its end, or take the last event's
-    /// time.
+    /// Ends what waits for a next event that does not come; call it after each batch, an empty one included. `now`:
+    /// CLOCK_MONOTONIC nanoseconds. It only counts when no event came since the last call, for then the ring is
+    /// empty; while events come, they are the clock, so that a late reader draws no early conclusions.
     pub fn flush(&mut self, now: u64, each: &mut impl FnMut(Step<'_>)) {
+        let now = if std::mem::replace(&mut self.quiet, true) { now } else { self.latest };
         for number in self.cpus.numbers() {
             let pending = &self.cpus.get(number).pending;
             if pending.as_ref().is_some_and(|event| event.time.saturating_add(PENDING) <= now) {
@@ -198,7 +207,7 @@ impl Tracker {
         match event.what {
             What::Timewait { .. } => self.timewait_cut_short(&event, cpu, next, each),
             What::Request { action, .. } => {
-                self.request_dropped(&event, action == TimerAction::Expired, each)
+                self.request_dropped(&event, action == TimerAction::Expired, each);
             }
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! Conversations as event streams: what the tracker makes of them and how the model judges them. No kernel needed.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in tests a panic is the message")]
+
 mod crowd;
 mod damage;
 mod faults;

@@ -51,7 +51,17 @@ fn time_wait_runs_out() {
     let watch = Watch::of(&host.events);
     assert_eq!(path(&watch), Some(TimewaitPath::FinWait2));
     assert_eq!(watch.ends(), [(TimeWait, TimewaitEnd::Expired, Some(host.now - born))]);
+    assert_eq!(watch.told.last().unwrap().verdict.unwrap().name(), "time-wait-60s");
     watch.books_balance();
+}
+
+#[test]
+fn a_minute_that_is_too_short_is_a_violation() {
+    let mut host = Host::new();
+    let (_, timewait) = in_time_wait(&mut host);
+    host.wait(30 * SECOND);
+    host.expire(&timewait);
+    assert_eq!(Watch::of(&host.events).violations().len(), 1);
 }
 
 #[test]
@@ -60,9 +70,9 @@ fn fin_and_acknowledgment_in_one_segment_come_from_fin_wait_1() {
         let mut host = Host::new();
         let mut client = established(&mut host);
         if orphan {
-            host.close(&mut client)
+            host.close(&mut client);
         } else {
-            host.shutdown(&mut client)
+            host.shutdown(&mut client);
         }
         host.fin_acknowledged(&mut client);
         host.fin_received(&mut client);
@@ -190,6 +200,21 @@ fn an_early_end_has_no_known_cause() {
 }
 
 #[test]
+fn a_reader_that_is_late_draws_no_early_conclusion() {
+    let mut host = Host::new();
+    let (_, timewait) = in_time_wait(&mut host);
+    host.wait(60 * SECOND);
+    host.expire(&timewait);
+    let expired = host.events.pop().unwrap();
+    let mut watch = Watch::of(&host.events);
+    // The batch ends between the two records, seconds after they were made.
+    watch.tracker.flush(host.now + 5 * SECOND, &mut |step| panic!("{step:?}"));
+    watch.see(&[expired]);
+    assert_eq!(watch.ends()[0].1, TimewaitEnd::Expired);
+    watch.books_balance();
+}
+
+#[test]
 fn another_cpu_does_not_end_it() {
     let mut host = Host::new();
     let (_, timewait) = in_time_wait(&mut host);
@@ -290,6 +315,7 @@ fn a_listed_minisocket_ends_without_a_duration() {
 fn a_listing_that_overtakes_the_birth_does_not_count_it_twice() {
     let mut host = Host::new();
     let (_, timewait) = in_time_wait(&mut host);
+    host.wait(SECOND);
     let stream = std::mem::take(&mut host.events);
     host.exists(timewait.id, timewait.flow, TimeWait, true);
     let mut watch = Watch::new();

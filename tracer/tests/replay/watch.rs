@@ -8,7 +8,7 @@ use tracer::{
     checker,
     event::{Event, Family, Task},
     step::{HandshakeResult, Role, Step, StepKind, TimewaitEnd, Untimed},
-    tracker::{Hooks, Limits, Tracker},
+    tracker::{Connection, Hooks, Limits, Tracker},
 };
 
 /// What came out for one step.
@@ -58,9 +58,12 @@ impl Watch {
         self
     }
 
+    /// The end of a batch, and of an empty one.
     pub fn flush(&mut self, now: u64) -> &mut Self {
         let Self { tracker, told } = self;
-        tracker.flush(now, &mut |step| told.push(tell(step)));
+        for _ in 0..2 {
+            tracker.flush(now, &mut |step| told.push(tell(step)));
+        }
         self
     }
 
@@ -151,7 +154,7 @@ impl Watch {
 fn tell(step: Step<'_>) -> Told {
     let finding = checker::check(step);
     let Step { event, connection, kind } = finding.step;
-    let flow = connection.map_or(event.flow, |connection| connection.flow());
+    let flow = connection.map_or(event.flow, Connection::flow);
     Told {
         cookie: event.socket.cookie,
         kind,

@@ -81,6 +81,7 @@ impl Step<'_> {
         if ahead > 0 && ahead <= snd.nxt - snd.una {
             self.take(Rule::Ack4);
             self.accept_ack(segment.ack);
+            self.recover();
         } else if segment.ack.le(snd.una) {
             self.take(Rule::Ack5);
         } else {
@@ -100,6 +101,17 @@ impl Step<'_> {
             self.stop(Timer::User);
         }
         Flow::Go
+    }
+
+    // After a timeout each ACK that falls short of what was sent before it calls for the next segment (RFC 5681, 3.1:
+    // the sender starts again from SND.UNA), instead of another timeout for each.
+    fn recover(&mut self) {
+        match self.tcb.rtt.recover {
+            Some(until) if self.tcb.snd.una.lt(until) && self.tcb.in_flight() => {
+                self.retransmit_head(u32::MAX);
+            }
+            _ => self.tcb.rtt.recover = None,
+        }
     }
 
     fn ack_of_fin(&mut self) -> Flow {

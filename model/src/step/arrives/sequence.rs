@@ -17,7 +17,8 @@ impl Step<'_> {
         if by_number_alone {
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::SYN | Flags::FIN));
         }
-        if acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
+        let at_edge = self.profile.empty_at_edge && inside.seq_len() == 0 && segment.seq == rcv.nxt + rcv.wnd;
+        if at_edge || acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
             self.trim(inside);
             if self.tcb.state.is_synchronized() && inside.seq != self.tcb.rcv.nxt {
                 self.take(Rule::Seq6);
