@@ -86,6 +86,9 @@ impl Tracker {
 
     /// Takes in one event; each step that follows from it is handed to `each`, in order.
     pub fn observe(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        if event.what == What::Swept {
+            return self.swept(event, each);
+        }
         self.latest = event.time;
         self.quiet = false;
         let number = Cpus::number(event);
@@ -116,6 +119,7 @@ impl Tracker {
                 self.request(event, number, action, synack_time, each);
             }
             What::Exists { .. } => self.exists(event, each),
+            What::Swept => {}
         }
     }
 

@@ -107,6 +107,17 @@ impl Tracker {
         }
     }
 
+    /// A sweep has found the peer's FIN. It may be late: the minisocket may have ended since, or another one may live at
+    /// its address.
+    pub(super) fn swept(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        let Some(known) = self.timewaits.get_mut(&event.socket.address) else { return };
+        if event.time >= known.since && known.convert(event, LinuxState::TimeWait, &mut self.books) {
+            // That FIN moved no timer, or the timer would have told.
+            known.converted = false;
+            each(Step { event, connection: None, kind: StepKind::TimewaitConverted });
+        }
+    }
+
     /// The timer starts over. After the peer's FIN it starts for the first time.
     fn restart_timewait(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
         let known = self.timewaits.get_mut(&event.socket.address);
