@@ -195,6 +195,18 @@ impl Tracker {
         }
     }
 
+    /// A minisocket's timer starts on this CPU at an address that is known: unless it was stopped here, where a timer that
+    /// starts over is stopped, the one before has ended on another CPU, and nothing has come after it there yet.
+    fn resolve_elsewhere(&mut self, event: &Event, cpu: usize, each: &mut impl FnMut(Step<'_>)) {
+        let address = event.socket.address;
+        for number in self.cpus.numbers().filter(|number| *number != cpu) {
+            let pending = &self.cpus.get(number).pending;
+            if pending.as_ref().is_some_and(|pending| pending.socket.address == address) {
+                self.resolve(number, None, each);
+            }
+        }
+    }
+
     /// A timer of a minisocket stopped on this CPU. Unless `next` speaks of the same minisocket, that was its end.
     fn resolve(&mut self, cpu: usize, next: Option<&Event>, each: &mut impl FnMut(Step<'_>)) {
         let pending = &mut self.cpus.get(cpu).pending;

@@ -69,8 +69,15 @@ impl Tracker {
         substate: LinuxState,
         each: &mut impl FnMut(Step<'_>),
     ) {
-        let cancelled = self.cpus.get(cpu).pending.take();
+        let mut cancelled = self.cpus.get(cpu).pending.take();
         let address = event.socket.address;
+        // The memory of a minisocket that has just ended may be the next one.
+        if let Some(other) = cancelled.take_if(|other| other.socket.cookie != event.socket.cookie) {
+            self.timewait_cut_short(&other, cpu, Some(event), each);
+        }
+        if action == TimerAction::Started && cancelled.is_none() && self.timewaits.contains_key(&address) {
+            self.resolve_elsewhere(event, cpu, each);
+        }
         let mut known = self.timewaits.get_mut(&address);
         if let Some(known) = known.as_deref_mut()
             && event.time < known.since

@@ -227,6 +227,37 @@ fn another_cpu_does_not_end_it() {
     assert_eq!(Watch::of(&host.events).ends()[0].1, TimewaitEnd::Expired);
 }
 
+/// A minisocket is taken by our own connect, and its memory is the next minisocket's, whose timer starts on `cpu`
+/// before anything else happens where the first one ended.
+fn memory_used_again(cpu: u16) {
+    let mut host = Host::new();
+    let (_, first) = in_time_wait(&mut host);
+    let mut other = host.client(Family::Ipv4, 40_001, 80);
+    host.established(&mut other);
+    host.close(&mut other);
+    host.fin_acknowledged(&mut other);
+    host.wait(2 * SECOND);
+    host.client(Family::Ipv4, 40_000, 80);
+    host.timewait_timer(&first, TimerAction::Cancelled);
+    host.cpu = cpu;
+    let mut second = host.minisocket(&other, TimeWait);
+    second.id.address = first.id.address;
+    host.timewait_timer(&second, TimerAction::Started);
+    host.goes(&mut other, Close);
+    host.cpu = 0;
+    host.client(Family::Ipv4, 40_002, 443);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.ends().iter().map(|end| end.1).collect::<Vec<_>>(), [TimewaitEnd::Reused]);
+    assert_eq!(watch.sockets(TimeWait), 1, "the second one lives");
+    watch.books_balance();
+}
+
+#[test]
+fn the_end_of_one_is_not_the_end_of_the_next_in_the_same_memory() {
+    memory_used_again(0);
+    memory_used_again(1);
+}
+
 #[test]
 fn our_own_connect_takes_the_ends() {
     let mut host = Host::new();
