@@ -4,7 +4,12 @@
 //! costs with the number of sockets, so it happens only where such minisockets exist, on a thread of its own, and takes
 //! at most one part in [`SHARE`] of one CPU.
 
-use std::{collections::HashMap, io::Read, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    io::Read,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use aya::programs::{
     Iter, ProgramError,
@@ -103,7 +108,7 @@ impl Sweep {
 }
 
 fn walk(
-    place: &PathBuf,
+    place: &Path,
     netns: u64,
     link: IterLink,
     records: &mut Vec<u8>,
