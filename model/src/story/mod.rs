@@ -12,7 +12,7 @@ mod time_wait;
 
 use alloc::vec::Vec;
 
-pub use ladder::ladder;
+pub use ladder::{ladder, ladder_with_rules};
 pub use pair::{End, Entry, Fate, Pair, Side, What};
 
 use crate::profile::{Profile, RFC9293_INTENT};

@@ -92,6 +92,8 @@ pub enum What {
     Arrived(Segment, Trail),
     /// A timer expired.
     Expired(Timer, Trail),
+    /// A timer was set, to expire after so many microseconds.
+    Started(Timer, u64),
     /// The user was told.
     Told(Signal),
     /// The teller remarks.
@@ -333,6 +335,7 @@ impl Pair {
                 self.record(side, self.state(side), What::Told(signal));
             }
             Effect::Start(timer, after) => {
+                self.record(side, self.state(side), What::Started(timer, after));
                 self.set_deadline(side, timer, Some(self.now.saturating_add(after)));
             }
             Effect::Stop(timer) => self.set_deadline(side, timer, None),
