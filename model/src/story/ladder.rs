@@ -277,7 +277,7 @@ fn call_name(call: Call) -> String {
     match call {
         Call::Open { origin: Origin::Passive, .. } => "OPEN passive".to_string(),
         Call::Open { .. } => "OPEN active".to_string(),
-        Call::Send { len, .. } => format!("SEND {len}"),
+        Call::Send { len, urgent, .. } => format!("SEND {len}{}", if urgent { " urgent" } else { "" }),
         Call::Receive { len, .. } => format!("RECEIVE {len}"),
         Call::Close { .. } => "CLOSE".to_string(),
         Call::Abort => "ABORT".to_string(),
