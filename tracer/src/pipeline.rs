@@ -100,6 +100,7 @@ pub async fn run(
         }
     }
     sinks.started(&work.state(&attached, 0), &snapshot);
+    work.count_losses(&attached);
     for record in backlog.chunks_exact(Record::SIZE) {
         work.record(record, &attached, sinks);
     }
@@ -107,10 +108,11 @@ pub async fn run(
 
     let mut shutdown = pin!(shutdown);
     loop {
+        // First what was lost, then what was not: no conclusion is drawn from a silence that was a loss.
+        work.count_losses(&attached);
         let before = now();
         let records = ring.drain(|record| work.record(record, &attached, sinks));
         let is_drained = records < BATCH;
-        work.count_losses(&attached, !is_drained);
         // Everything up to `before` has been seen only if the ring was found empty since.
         work.flush(if is_drained { before } else { work.last_event }, sinks);
         if sinks.batch_end(&work.state(&attached, records)).is_break() {
@@ -174,6 +176,7 @@ struct Work {
     tracker: Tracker,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
+    loss_mark: u64,
     last_event: u64,
 }
 
@@ -183,6 +186,7 @@ impl Work {
             tracker: Tracker::new(config.limits, attached.visible()),
             fates: counts::fates(attached),
             counted: now(),
+            loss_mark: 0,
             last_event: 0,
         }
     }
@@ -197,12 +201,13 @@ impl Work {
         }
     }
 
-    /// Asks the kernel side what was lost: once a second, and at once while the ring is busy.
-    fn count_losses(&mut self, attached: &Attached, is_busy: bool) {
-        let now = now();
-        if !is_busy && now.saturating_sub(self.counted) < COUNT_INTERVAL {
+    /// Asks the kernel side what was lost: at once when the ring has been full, else once a second.
+    fn count_losses(&mut self, attached: &Attached) {
+        let (now, mark) = (now(), counts::loss_mark(attached));
+        if mark == self.loss_mark && now.saturating_sub(self.counted) < COUNT_INTERVAL {
             return;
         }
+        self.loss_mark = mark;
         self.counted = now;
         let fates = counts::fates(attached);
         for ((hook, fate), (_, earlier)) in fates.iter().zip(&self.fates) {

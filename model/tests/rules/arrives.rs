@@ -515,6 +515,8 @@ fn urgency() -> Vec<Row> {
     let mut told = tcb(State::Established);
     told.rcv.up = Some(Seq(5050));
     let mut rows = vec![
+        // A pointer that lies before the known one does not pull it back.
+        row("urg-1", told, urgent(5001, 1001, 0, 10)).holds(|tcb, _| tcb.rcv.up == Some(Seq(5050))),
         row("urg-1", tcb(State::Established), urgent(5001, 1001, 10, 5))
             .trail("ack-5 ack-7 urg-1 txt-1")
             .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])

@@ -8,12 +8,13 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use tracer_ebpf::{Hook, Outcome, Record};
 
-use super::maps::{RECORDS, count, wakeup_bytes};
+use super::maps::{RECORDS, count, note_loss, wakeup_bytes};
 
 /// Delivers the record that `fill` completes in place, or counts it as lost.
 #[inline(always)]
 pub fn emit(context: &impl EbpfContext, hook: Hook, copy: u8, fill: impl FnOnce(&mut Record)) {
     let Some(mut entry) = RECORDS.reserve::<Record>(0) else {
+        note_loss();
         if count(hook, copy, Outcome::RingFull) == 1 {
             warn!(context, "the ring is full: first lost event of hook {} on this CPU", hook as u8);
         }

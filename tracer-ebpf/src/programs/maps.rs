@@ -63,7 +63,18 @@ global!(/// Waiting bytes from which on a record wakes the reader.
 /// Counts one firing.
 #[inline(always)]
 pub fn count(hook: Hook, copy: u8, outcome: Outcome) -> u64 {
-    match COUNTS.get_ptr_mut(hook.count_index(u32::from(copy), outcome)) {
+    increment(hook.count_index(u32::from(copy), outcome))
+}
+
+/// Tells the agent that something was lost.
+#[inline(always)]
+pub fn note_loss() {
+    increment(Hook::LOSSES);
+}
+
+#[inline(always)]
+fn increment(index: u32) -> u64 {
+    match COUNTS.get_ptr_mut(index) {
         // SAFETY: the pointer is this CPU's own slot of the map.
         Some(slot) => unsafe {
             *slot += 1;

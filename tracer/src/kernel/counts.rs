@@ -83,6 +83,12 @@ fn count(counts: &PerCpuArray<MapData, u64>, hook: Hook, copy: u32, outcome: Out
     counts.get(&hook.count_index(copy, outcome), 0).map_or(0, |values| values.iter().sum())
 }
 
+/// A number that changes whenever an event was lost for want of room: one cheap look before each batch.
+#[must_use]
+pub fn loss_mark(attached: &Attached) -> u64 {
+    attached.counts.get(&Hook::LOSSES, 0).map_or(0, |values| values.iter().sum())
+}
+
 /// Statistics of one program, from `/proc/self/fdinfo`.
 #[must_use]
 pub fn stats(program: &Loaded) -> ProgramStats {

@@ -218,24 +218,22 @@ impl Attached {
             .load(OBJECT)
             .map_err(refused)?;
 
+        // All are loaded before the first is attached: until the last copy of a hook is, nested events are lost.
+        let loaded = plans
+            .iter()
+            .map(|plan| load_copies(&mut ebpf, btf, plan, *copies))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut hooks = Vec::new();
         let mut programs = Vec::new();
-        for Plan { hook, program, problem } in plans {
-            let wanted = if problem.is_none() { *copies } else { 0 };
-            let mut status =
-                HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
-            for copy in (0..COPIES).filter(|copy| u64::from(*copy) < wanted) {
-                let name = format!("{program}_{copy}");
-                match attach(&mut ebpf, btf, &name, *hook) {
+        for (mut status, names) in loaded {
+            for (copy, name) in (0..).zip(names) {
+                match attach(&mut ebpf, &name) {
                     Ok(fd) => {
                         status.copies += 1;
-                        programs.push(Loaded { name, hook: *hook, copy, fd });
-                    }
-                    Err(source) if *hook == Hook::State && copy == 0 => {
-                        return Err(unattached(*hook, source));
+                        programs.push(Loaded { name, hook: status.hook, copy, fd });
                     }
                     Err(source) => {
-                        status.problem = Some(chain(&source));
+                        status.problem = Some(tolerable(&status, source)?);
                         break;
                     }
                 }
@@ -361,17 +359,41 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
     plans
 }
 
-fn attach(
+/// Loads the copies of one hook's program; returns the names of those that the kernel took.
+fn load_copies(
     ebpf: &mut Ebpf,
     btf: &Btf,
-    name: &str,
-    hook: Hook,
-) -> Result<aya::programs::ProgramFd, ProgramError> {
-    let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
-    let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(hook.name(), btf)?;
+    plan: &Plan,
+    copies: u64,
+) -> Result<(HookStatus, Vec<String>), LoadError> {
+    let Plan { hook, program, problem } = plan;
+    let wanted = if problem.is_none() { copies } else { 0 };
+    let mut status = HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
+    let mut names = Vec::new();
+    for copy in 0..wanted {
+        let name = format!("{program}_{copy}");
+        if let Err(source) = tracepoint(ebpf, &name).and_then(|program| program.load(hook.name(), btf)) {
+            status.problem = Some(tolerable(&status, source)?);
+            break;
+        }
+        names.push(name);
+    }
+    Ok((status, names))
+}
+
+fn attach(ebpf: &mut Ebpf, name: &str) -> Result<aya::programs::ProgramFd, ProgramError> {
+    let program = tracepoint(ebpf, name)?;
     program.attach()?;
     program.fd()?.try_clone().map_err(ProgramError::IOError)
+}
+
+fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, ProgramError> {
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+/// Any hook but that of the transitions can be done without, and the problem is said.
+fn tolerable(status: &HookStatus, error: ProgramError) -> Result<String, LoadError> {
+    if status.hook == Hook::State { Err(unattached(status.hook, error)) } else { Ok(chain(&error)) }
 }
 
 fn load_snapshot(ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {

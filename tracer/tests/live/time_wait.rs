@@ -7,6 +7,7 @@ use crate::support::{
     books::Moment,
     counters::{self, Host},
     load::{Ending, Family, Held, Load},
+    metrics::Metrics,
     namespace::Namespace,
     turn,
     wait::until,
@@ -32,29 +33,36 @@ fn agree(agent: &mut Agent) {
 
 #[test]
 fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
+    const EACH: u64 = 2000;
     let Some(_turn) = turn(&[]) else { return };
     let namespaces = [Namespace::new(), Namespace::new()];
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
+    let mut orderly = 0;
     for (namespace, family) in namespaces.iter().zip([Family::Ipv4, Family::Ipv6]) {
         for ending in [Ending::Client, Ending::Server, Ending::Reset] {
-            Load { connections: 2000, lanes: 2, family, ending, exchanges: 1 }.run(namespace);
+            Load { connections: EACH, lanes: 2, family, ending, exchanges: 1 }.run(namespace);
         }
+        let kernel = counters::of(namespace);
+        let made = kernel["sockstat.tw"] + kernel["TcpExt.TWRecycled"];
+        assert_eq!(
+            made,
+            i64::try_from(2 * EACH).unwrap(),
+            "{family:?}: one minisocket for each orderly ending"
+        );
+        orderly += made;
     }
     agree(&mut agent);
     let end = Moment::quiet(&mut agent);
     let change = end.since(&start);
     change.assert_healthy();
-    let made = change.kernel("sockstat.tw") + change.kernel("TcpExt.TWRecycled");
-    assert!(made >= 4 * 2000, "{made} minisockets of 8000 orderly endings");
-    assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[]), made);
-    for family in ["ipv4", "ipv6"] {
-        assert!(change.ours("tcptracer_time_wait_sockets", &[("family", family)]) >= 4000, "{family}");
-    }
+    let entered = change.ours("tcptracer_time_wait_entered_total", &[]);
+    let waiting = change.ours("tcptracer_fin_wait2_minisockets", &[]);
+    assert_eq!(entered + waiting, orderly);
 }
 
 #[test]
-fn an_orphan_in_fin_wait2_is_no_time_wait_until_the_peer_closes() {
+fn an_orphan_in_fin_wait2_is_no_time_wait() {
     const COUNT: i64 = 50;
     let Some(_turn) = turn(&[]) else { return };
     let namespace = Namespace::new();
@@ -65,16 +73,10 @@ fn an_orphan_in_fin_wait2_is_no_time_wait_until_the_peer_closes() {
     let orphaned = Moment::quiet(&mut agent);
     let change = orphaned.since(&start);
     change.assert_healthy();
-    assert_eq!(change.kernel("sockstat.tw"), COUNT);
+    assert_eq!(counters::of(&namespace)["sockstat.tw"], COUNT, "what the kernel counts as tw");
     assert_eq!(change.ours("tcptracer_fin_wait2_minisockets", &[]), COUNT);
-    assert_eq!(change.ours("tcptracer_time_wait_sockets", &[]), 0);
-
-    held.servers.clear();
+    assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[]), 0);
     agree(&mut agent);
-    let closed = Moment::quiet(&mut agent);
-    let change = closed.since(&start);
-    assert_eq!(change.ours("tcptracer_time_wait_sockets", &[]), COUNT);
-    assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[("path", "minisocket")]), COUNT);
 }
 
 #[test]
@@ -85,14 +87,12 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
     let doomed = Namespace::new();
     short.sysctl("net/ipv4/tcp_fin_timeout", "2");
     let mut agent = Agent::start();
-    let start = Moment::quiet(&mut agent);
     let mut held = Held::open(&short, Family::Ipv6, usize::try_from(COUNT).unwrap());
     held.clients.clear();
     Load { connections: 30, lanes: 1, family: Family::Ipv4, ending: Ending::Server, exchanges: 0 }
         .run(&doomed);
     agree(&mut agent);
-    let made = Moment::quiet(&mut agent);
-    assert_eq!(made.since(&start).kernel("sockstat.tw"), 2 * COUNT);
+    assert_eq!(counters::of(&short)["sockstat.tw"] + counters::of(&doomed)["sockstat.tw"], 2 * COUNT);
 
     // The orphans' time is over: they end without ever having been TIME_WAIT.
     until(Duration::from_secs(6), || match agent.metrics().count("tcptracer_fin_wait2_minisockets", &[]) {
@@ -100,14 +100,18 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
         left => Err(format!("{left} orphans")),
     });
     agree(&mut agent);
-    drop(doomed);
-    until(Duration::from_secs(10), || {
+    let ended = |agent: &mut Agent| {
+        // Nothing in the tracepoints tells a purge from other early ends.
+        let of =
+            |metrics: &Metrics, cause| metrics.count("tcptracer_time_wait_ended_total", &[("cause", cause)]);
         let metrics = agent.metrics();
-        let ended = |cause| metrics.count("tcptracer_time_wait_ended_total", &[("cause", cause)]);
-        match ended("purged") {
-            COUNT => Ok(()),
-            found => Err(format!("{found} purged, {} unknown", ended("unknown"))),
-        }
+        of(&metrics, "purged") + of(&metrics, "unknown")
+    };
+    let before = ended(&mut agent);
+    drop(doomed);
+    until(Duration::from_secs(10), || match ended(&mut agent) - before {
+        COUNT => Ok(()),
+        found => Err(format!("{found} of {COUNT} minisockets went with their namespace")),
     });
     agree(&mut agent);
 }

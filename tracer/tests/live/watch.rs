@@ -67,10 +67,19 @@ fn the_chain_of_every_connection_is_gapless_and_judged() {
     thread::sleep(Duration::from_millis(500));
     let early: Vec<Value> = std::iter::once(first).chain(lines.try_iter()).collect();
     load.run(&namespace);
-    thread::sleep(Duration::from_millis(500));
+    let mut shown: Vec<Value> = Vec::new();
+    while let Ok(line) = lines.recv_timeout(Duration::from_secs(1)) {
+        shown.push(line);
+    }
     watch.signal(Signal::INT);
-    assert_eq!(watch.wait(FAREWELL).and_then(|status| status.code()), Some(0), "the end by Ctrl-C");
-    let shown: Vec<Value> = lines.iter().collect();
+    let status = watch.wait(FAREWELL);
+    assert_eq!(
+        status.and_then(|status| status.code()),
+        Some(0),
+        "the end by Ctrl-C, after {} lines",
+        shown.len()
+    );
+    shown.extend(lines.iter());
 
     let mut chains: BTreeMap<u64, Vec<(&str, &str)>> = BTreeMap::new();
     for line in &shown {

@@ -233,6 +233,23 @@ fn a_request_that_is_dropped_has_no_known_cause() {
 }
 
 #[test]
+fn a_request_that_is_dropped_beside_somebody_elses_child_is_not_that_child() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    let mut child = host.clone_child(&listener, crate::host::flow(Family::Ipv4, 80, 40_001));
+    host.request_timer(&request, TimerAction::Cancelled);
+    host.child_established(&mut child);
+    assert_eq!(
+        Watch::of(&host.events).handshakes(),
+        [
+            (Role::Server, HandshakeResult::Other, Ok(2 * MICROSECOND)),
+            (Role::Server, HandshakeResult::Established, Err(Untimed::SynCookie)),
+        ]
+    );
+}
+
+#[test]
 fn the_peers_second_syn_restarts_the_timer_of_a_request() {
     let mut host = Host::new();
     let listener = host.listen(Family::Ipv4, 80);

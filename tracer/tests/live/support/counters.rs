@@ -10,6 +10,8 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::namespace::Namespace;
+
 /// The states in the order of the kernel's numbers from 1 on, named as the metrics name them.
 pub const STATES: [&str; 12] = [
     "established",
@@ -36,14 +38,7 @@ pub struct Host(BTreeMap<u64, Counters>);
 impl Host {
     /// Reads them. Namespaces that only a file descriptor keeps alive are not found.
     pub fn read() -> Self {
-        Self(in_each_namespace(|| {
-            let mut counters = Counters::new();
-            for file in ["snmp", "netstat"] {
-                parse_tables(&net(file), &mut counters);
-            }
-            parse_sockstat(&net("sockstat"), &mut counters);
-            counters
-        }))
+        Self(in_each_namespace(read))
     }
 
     /// The sum of one counter over all namespaces.
@@ -61,15 +56,31 @@ impl Host {
         self.0.keys().eq(other.0.keys())
     }
 
-    /// True when no TCP counter has moved in between.
-    pub fn is_quiet_since(&self, earlier: &Self) -> bool {
-        let moves = ["ActiveOpens", "PassiveOpens", "InSegs", "OutSegs"];
-        self.same_namespaces(earlier)
-            && moves
-                .iter()
-                .map(|name| format!("Tcp.{name}"))
-                .all(|name| self.sum(&name) == earlier.sum(&name))
+    /// What has opened, failed or closed in between; nothing: quiet. Segments may have moved: asking the agent takes some.
+    pub fn moved_since(&self, earlier: &Self) -> Vec<String> {
+        const MOVES: [&str; 6] = [
+            "Tcp.ActiveOpens",
+            "Tcp.PassiveOpens",
+            "Tcp.AttemptFails",
+            "Tcp.EstabResets",
+            "Tcp.CurrEstab",
+            "sockstat.inuse",
+        ];
+        if !self.same_namespaces(earlier) {
+            return vec![format!("namespaces {:?} became {:?}", earlier.0.keys(), self.0.keys())];
+        }
+        let change = |name: &&str| self.sum(name) - earlier.sum(name);
+        MOVES
+            .iter()
+            .filter(|name| change(name) != 0)
+            .map(|name| format!("{name} by {}", change(name)))
+            .collect()
     }
+}
+
+/// The counters of one namespace.
+pub fn of(namespace: &Namespace) -> Counters {
+    namespace.enter(read)
 }
 
 /// Sockets by state, of every namespace of the host, as `/proc/net/tcp` lists them: minisockets by their substate.
@@ -86,6 +97,16 @@ pub fn sockets() -> BTreeMap<&'static str, u64> {
         }
     }
     counts
+}
+
+/// The counters of the thread's namespace.
+fn read() -> Counters {
+    let mut counters = Counters::new();
+    for file in ["snmp", "netstat"] {
+        parse_tables(&net(file), &mut counters);
+    }
+    parse_sockstat(&net("sockstat"), &mut counters);
+    counters
 }
 
 /// Runs `work` once inside every namespace that a process or a name under `/run/netns` stands for.
