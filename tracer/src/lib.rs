@@ -12,7 +12,9 @@ pub mod filter;
 #[cfg(test)]
 mod fixture;
 pub mod kernel;
+pub mod ledger;
 pub mod pipeline;
+pub mod reconcile;
 pub mod sink;
 pub mod step;
 pub mod tracker;

@@ -1,9 +1,8 @@
 //! The loop: ring -> decode -> track -> check -> sinks.
 
-use std::{future::Future, ops::ControlFlow, pin::pin};
+use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration};
 
 use aya::programs::Iter;
-use rustix::time::{ClockId, clock_gettime};
 use tracer_ebpf::{Hook, Record};
 
 use crate::{
@@ -12,11 +11,15 @@ use crate::{
     kernel::{
         adopt::{self, Snapshot},
         btf::Types,
+        clock::now,
         counts::{self, Fate},
         load::{Attached, LoadError, Options},
+        readings::{self, Readings},
         ring::{BATCH, Ring},
     },
-    step::Finding,
+    ledger::Ledger,
+    reconcile::{Clerk, Report},
+    step::{Finding, Step},
     tracker::{Limits, Tracker},
 };
 
@@ -33,6 +36,8 @@ pub struct Config {
     pub load: Options,
     /// The tracker's memory.
     pub limits: Limits,
+    /// How often our counts are compared with the kernel's; `None`: never.
+    pub reconcile: Option<Duration>,
 }
 
 /// Where findings go. Sinks never call back.
@@ -43,6 +48,8 @@ pub trait Sinks {
     fn finding(&mut self, finding: &Finding<'_>);
     /// A record that does not decode, and the hook that it names, if any.
     fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>);
+    /// Our counts have been compared with the kernel's.
+    fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
     fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()>;
 }
@@ -114,7 +121,11 @@ pub async fn run(
         let records = ring.drain(|record| work.record(record, &attached, sinks));
         let is_drained = records < BATCH;
         // Everything up to `before` has been seen only if the ring was found empty since.
-        work.flush(if is_drained { before } else { work.last_event }, sinks);
+        let processed = if is_drained { before } else { work.last_event };
+        work.flush(processed, sinks);
+        if let Some(report) = work.reconcile(processed, records > 0) {
+            sinks.reconciled(&report);
+        }
         if sinks.batch_end(&work.state(&attached, records)).is_break() {
             return Ok(());
         }
@@ -142,7 +153,7 @@ fn start_kernel_log(attached: &mut Attached) {
 }
 
 async fn flush_kernel_log(mut logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
-    let mut interval = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
     loop {
         interval.tick().await;
         logger.flush();
@@ -164,16 +175,27 @@ fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>
             if backlog.len() < BACKLOG * Record::SIZE {
                 ring.drain(|record| backlog.extend_from_slice(record));
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     (snapshot, backlog)
 }
 
+/// Judges a step, counts it, and hands it on.
+fn conclude(step: Step<'_>, ledger: &mut Ledger, sinks: &mut impl Sinks) {
+    let finding = checker::check(step);
+    ledger.record(&finding);
+    sinks.finding(&finding);
+}
+
 /// What the loop carries from batch to batch.
 struct Work {
     tracker: Tracker,
+    ledger: Ledger,
+    clerk: Option<Clerk>,
+    /// The kernel's books are being read.
+    reading: Option<mpsc::Receiver<Readings>>,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
     loss_mark: u64,
@@ -184,6 +206,9 @@ impl Work {
     fn new(config: Config, attached: &Attached) -> Self {
         Self {
             tracker: Tracker::new(config.limits, attached.visible()),
+            ledger: Ledger::default(),
+            clerk: config.reconcile.map(Clerk::new),
+            reading: None,
             fates: counts::fates(attached),
             counted: now(),
             loss_mark: 0,
@@ -195,7 +220,8 @@ impl Work {
         match decode::decode(record, &attached.kernel) {
             Ok(event) => {
                 self.last_event = event.time;
-                self.tracker.observe(&event, &mut |step| sinks.finding(&checker::check(step)));
+                let Self { tracker, ledger, .. } = self;
+                tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
             }
             Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
         }
@@ -226,7 +252,38 @@ impl Work {
     }
 
     fn flush(&mut self, now: u64, sinks: &mut impl Sinks) {
-        self.tracker.flush(now, &mut |step| sinks.finding(&checker::check(step)));
+        let Self { tracker, ledger, .. } = self;
+        tracker.flush(now, &mut |step| conclude(step, ledger, sinks));
+    }
+
+    /// Compares our counts with the kernel's, whose books are read on a thread of their own: it moves through the
+    /// namespaces, and the ring does not wait for it. `processed`: every record older than this has been.
+    fn reconcile(&mut self, processed: u64, is_busy: bool) -> Option<Report> {
+        let Self { tracker, ledger, clerk: Some(clerk), reading, .. } = self else { return None };
+        if is_busy {
+            clerk.notice();
+        }
+        let now = now();
+        if clerk.wants_reading(now, ledger, tracker) {
+            let (sender, receiver) = mpsc::channel();
+            *reading = Some(receiver);
+            // Nobody waits any more when the agent is about to end.
+            drop(tokio::task::spawn_blocking(move || drop(sender.send(readings::read()))));
+        }
+        let answer = reading.as_ref().map(mpsc::Receiver::try_recv);
+        match answer {
+            Some(Ok(readings)) => {
+                *reading = None;
+                clerk.readings(Some(readings), now);
+            }
+            // The reader died: nothing to compare with this time.
+            Some(Err(mpsc::TryRecvError::Disconnected)) => {
+                *reading = None;
+                clerk.readings(None, now);
+            }
+            Some(Err(mpsc::TryRecvError::Empty)) | None => {}
+        }
+        clerk.report(processed, now, ledger, tracker)
     }
 
     fn state<'a>(&'a self, attached: &'a Attached, records: usize) -> State<'a> {
@@ -234,11 +291,4 @@ impl Work {
         let lag = (records > 0).then(|| now.saturating_sub(self.last_event));
         State { attached, tracker: &self.tracker, fates: &self.fates, now, records, lag }
     }
-}
-
-/// CLOCK_MONOTONIC, the clock of `bpf_ktime_get_ns`, nanoseconds.
-fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

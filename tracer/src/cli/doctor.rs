@@ -1,17 +1,25 @@
 //! `tcp-tracer doctor`: what this kernel offers, what is missing, what that costs, and what to do about it.
 
 mod checks;
+mod reconcile;
 #[cfg(test)]
 mod tests;
 
-use std::{io, process::ExitCode};
+use std::{io, process::ExitCode, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use self::checks::{Check, Mark, diagnose, outcome};
-use super::text;
-use crate::kernel::probe::Probe;
+use super::{
+    run::{RunError, stop_signal, stopped},
+    text,
+    watch::duration,
+};
+use crate::{
+    kernel::{btf::BtfError, probe::Probe},
+    pipeline::PipelineError,
+};
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -19,19 +27,44 @@ pub struct Args {
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
+    /// Instead: follow TCP for a while and compare our counts with the kernel's own, in every network namespace
+    #[arg(long)]
+    reconcile: bool,
+    /// Seconds that --reconcile watches
+    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "10", requires = "reconcile")]
+    duration: Duration,
 }
 
-/// Standard output failed.
+/// Why there is no report.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output: {0}")]
-pub struct DoctorError(#[from] io::Error);
+pub enum DoctorError {
+    /// Standard output failed.
+    #[error("cannot write to standard output: {0}")]
+    Write(#[from] io::Error),
+    /// The runtime could not be started.
+    #[error("cannot start the asynchronous runtime: {0}")]
+    Runtime(#[source] io::Error),
+    /// The signals cannot be waited for.
+    #[error(transparent)]
+    Signal(RunError),
+    /// The kernel's types.
+    #[error(transparent)]
+    Types(#[from] BtfError),
+    /// Nothing can be traced.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+}
 
-/// Looks at the kernel and prints what it found. Success: state transitions can be traced.
+/// Looks at the kernel and prints what it found. Success: state transitions can be traced; with `--reconcile`, our
+/// counts are the kernel's.
 ///
 /// # Errors
 ///
-/// Only when standard output fails.
+/// [`DoctorError`] when standard output fails, or there is nothing to compare.
 pub fn run(args: &Args) -> Result<ExitCode, DoctorError> {
+    if args.reconcile {
+        return compare(args);
+    }
     let probe = Probe::new();
     let checks = diagnose(&probe);
     let page = if args.json {
@@ -48,6 +81,19 @@ pub fn run(args: &Args) -> Result<ExitCode, DoctorError> {
     };
     text::print(&page)?;
     Ok(if probe.can_trace() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn compare(args: &Args) -> Result<ExitCode, DoctorError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DoctorError::Runtime)?;
+    let outcome = runtime.block_on(async {
+        let stop = stop_signal().map_err(DoctorError::Signal)?;
+        reconcile::watch(args.duration, stopped(stop)).await
+    })?;
+    let width = text::terminal_width().unwrap_or(100).clamp(60, 100);
+    let page = if args.json { outcome.json()? } else { outcome.page(width, text::color()) };
+    text::print(&page)?;
+    Ok(if outcome.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[derive(Serialize)]

@@ -21,7 +21,9 @@ use crate::{
         counts,
         load::Options,
     },
+    ledger::KernelCounter,
     pipeline::{self, Config, PipelineError, Sinks, State},
+    reconcile::{Comparison, DEFAULT_INTERVAL, Report},
     sink::{Metrics, Violations},
     step::Finding,
     tracker::Limits,
@@ -151,7 +153,11 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
         args.telemetry_path,
         security,
     );
-    let config = Config { load: args.kernel.options(), limits: Limits { sockets: args.max_sockets } };
+    let config = Config {
+        load: args.kernel.options(),
+        limits: Limits { sockets: args.max_sockets },
+        reconcile: Some(DEFAULT_INTERVAL),
+    };
     let mut sinks = Agent {
         metrics,
         health,
@@ -159,6 +165,7 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
         ring_bytes: u64::from(args.kernel.ring_bytes),
         max_sockets: args.max_sockets as u64,
         looked: 0,
+        differences: Vec::new(),
         web: Some((listeners, site)),
         stop: stop.clone(),
         server: None,
@@ -188,7 +195,7 @@ pub(super) fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
     Ok(receiver)
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
     // An error means that the sender is gone: nobody could stop us any more.
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -201,6 +208,8 @@ struct Agent {
     ring_bytes: u64,
     max_sockets: u64,
     looked: u64,
+    /// What the last comparison with the kernel's counters found, so that a change is said once.
+    differences: Vec<String>,
     web: Option<(Vec<TcpListener>, Arc<Site>)>,
     stop: watch::Receiver<bool>,
     server: Option<tokio::task::JoinHandle<()>>,
@@ -237,6 +246,20 @@ impl Sinks for Agent {
         self.metrics.invalid(hook);
     }
 
+    fn reconciled(&mut self, report: &Report) {
+        for counter in KernelCounter::ALL {
+            if let Some(difference) = report.worst(counter) {
+                self.metrics.kernel_difference(counter, difference);
+            }
+        }
+        self.metrics.compared();
+        let differences = sentences(report);
+        for news in differences.iter().filter(|difference| !self.differences.contains(*difference)) {
+            log::warn!("{news}");
+        }
+        self.differences = differences;
+    }
+
     fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()> {
         self.health.beat();
         if state.records > 0 {
@@ -252,6 +275,25 @@ impl Sinks for Agent {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// What a comparison found wrong.
+fn sentences(report: &Report) -> Vec<String> {
+    let mut sentences = report.problems.clone();
+    for compared in &report.namespaces {
+        for (counter, comparison) in KernelCounter::ALL.into_iter().zip(compared.counters) {
+            if let Some(Comparison { difference, .. }) = comparison.filter(|found| found.difference != 0) {
+                let (section, name) = counter.source();
+                sentences.push(format!(
+                    "our {} and the kernel's ({section}: {name}) differ by {difference:+} in {}; `tcp-tracer doctor \
+                     --reconcile` says what that means",
+                    counter.name(),
+                    compared.path.display()
+                ));
+            }
+        }
+    }
+    sentences
 }
 
 /// Bytes of one record in the ring, its header included.

@@ -28,7 +28,6 @@ use crate::{
     pipeline::{self, Config, PipelineError, Sinks, State},
     sink::stream::{Epoch, Format, Selection, Shown, Stream, Table, WriteError},
     step::Finding,
-    tracker::Limits,
 };
 
 /// What is to be shown, how, and for how long.
@@ -62,9 +61,9 @@ enum Output {
 /// Why a text is no duration.
 #[derive(Debug, thiserror::Error)]
 #[error("expected seconds above 0, for example 10 or 0.5")]
-struct NoDuration;
+pub(super) struct NoDuration;
 
-fn duration(text: &str) -> Result<Duration, NoDuration> {
+pub(super) fn duration(text: &str) -> Result<Duration, NoDuration> {
     let seconds: f64 = text.parse().map_err(|_| NoDuration)?;
     Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or(NoDuration)
 }
@@ -108,7 +107,7 @@ pub fn run(args: Args) -> Result<(), WatchError> {
         }
         Output::Json => Format::Json,
     };
-    let config = Config { load: args.kernel.options(), limits: Limits::default() };
+    let config = Config { load: args.kernel.options(), ..Config::default() };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(WatchError::Runtime)?;
     let summary = runtime.block_on(watch(config, format, selection, args.duration))?;

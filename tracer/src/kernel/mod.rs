@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod btf;
+pub mod clock;
 pub mod counts;
 pub mod evidence;
 pub mod kallsyms;
@@ -9,4 +10,5 @@ pub mod load;
 pub mod netns;
 pub mod probe;
 pub mod procfs;
+pub mod readings;
 pub mod ring;

@@ -158,13 +158,23 @@ impl Namespace {
     ///
     /// [`FindError::Enter`] without CAP_SYS_ADMIN, [`FindError::Cookie`] on kernels that keep the cookie to themselves.
     pub fn identity(&self) -> Result<u64, FindError> {
+        self.look(|| ()).map(|(identity, ())| identity)
+    }
+
+    /// Runs `work` inside, as [`enter`](Self::enter) does, and says the namespace's [`identity`](Self::identity) too.
+    ///
+    /// # Errors
+    ///
+    /// As [`identity`](Self::identity).
+    pub fn look<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<(u64, T), FindError> {
         let namespace = || self.path.display().to_string();
-        let answer =
-            self.enter(cookie).map_err(|source| FindError::Enter { namespace: namespace(), source })?;
+        let (answer, seen) = self
+            .enter(|| (cookie(), work()))
+            .map_err(|source| FindError::Enter { namespace: namespace(), source })?;
         match answer {
-            Ok(cookie) => Ok(cookie),
+            Ok(cookie) => Ok((cookie, seen)),
             Err(source) if source.raw_os_error() == Some(libc::ENOPROTOOPT) && !has_cookies() => {
-                Ok(self.inode)
+                Ok((self.inode, seen))
             }
             Err(source) => Err(FindError::Cookie { namespace: namespace(), source }),
         }

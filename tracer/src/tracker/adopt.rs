@@ -32,8 +32,8 @@ impl Tracker {
                 return;
             }
             // What led there was lost.
-            self.books.leave(known.state, known.family());
-            self.books.enter(state, known.family());
+            self.books.leave(known.state, known.family(), known.netns);
+            self.books.enter(state, known.family(), known.netns);
             known.state = state;
             known.since = time;
             known.entered = false;
@@ -51,7 +51,7 @@ impl Tracker {
         connection.hole = Some(Inconclusive::Adopted);
         connection.opening = matches!(state, LinuxState::SynSent | LinuxState::SynRecv);
         if self.connections.insert(connection).is_some() {
-            self.books.enter(state, flow.family);
+            self.books.enter(state, flow.family, event.socket.netns);
         }
     }
 
@@ -61,7 +61,7 @@ impl Tracker {
             return;
         }
         self.requests.insert(address, Request::adopted(event));
-        self.books.enter(LinuxState::NewSynRecv, event.flow.family);
+        self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
     }
 
     fn adopt_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
@@ -74,7 +74,7 @@ impl Tracker {
         }
         if self.has_room() {
             self.timewaits.insert(address, Timewait::adopted(event, substate));
-            self.books.enter_minisocket(substate, event.flow.family);
+            self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
         }
     }
 }

@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use tracer_ebpf::Hook;
 
 pub use self::{
-    books::Books,
+    books::{Books, Level, Levels},
     connection::Connection,
     hooks::Hooks,
     story::{Moment, Story},
@@ -144,6 +144,11 @@ impl Tracker {
         &self.books
     }
 
+    /// Starts the extremes in the books over: see [`Books::begin_window`].
+    pub fn begin_window(&mut self) {
+        self.books.begin_window();
+    }
+
     /// Sockets that are tracked, minisockets included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -182,7 +187,7 @@ impl Tracker {
 
     fn forget(&mut self, id: u32) {
         if let Some(gone) = self.connections.remove(id) {
-            self.books.leave(gone.state, gone.family());
+            self.books.leave(gone.state, gone.family(), gone.netns);
         }
     }
 

@@ -8,7 +8,7 @@ use model::linux::LinuxState;
 
 use super::Tracker;
 use crate::{
-    event::{Event, Family, TimerAction},
+    event::{Event, Family, TimerAction, What},
     step::{HandshakeResult, Role, Step, StepKind, Untimed},
 };
 
@@ -52,6 +52,15 @@ impl Tracker {
             }
             return;
         }
+        // The memory of a request that has just been dropped may be the next request.
+        if let Some(stopped) = stopped.as_ref().filter(|stopped| !is_same_request(stopped, synack_time))
+            && let What::Request { action: stopped_by, .. } = stopped.what
+            && action == TimerAction::Started
+        {
+            self.request_dropped(stopped, stopped_by == TimerAction::Expired, each);
+            self.begin_request(event, each);
+            return;
+        }
         match action {
             TimerAction::Started if stopped.is_some() => {}
             TimerAction::Started => {
@@ -72,7 +81,7 @@ impl Tracker {
         }
         let family = event.flow.family;
         self.requests.insert(event.socket.address, Request { since: event.time, family, whole: true });
-        self.books.enter(LinuxState::NewSynRecv, family);
+        self.books.enter(LinuxState::NewSynRecv, family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
 
@@ -116,8 +125,14 @@ impl Tracker {
 
     fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.requests.remove(&event.socket.address) else { return };
-        self.books.leave(LinuxState::NewSynRecv, ended.family);
+        self.books.leave(LinuxState::NewSynRecv, ended.family, event.socket.netns);
         let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
         each(Step { event, connection: None, kind });
     }
+}
+
+/// True when the request whose timer was stopped is the one whose timer starts: a request that is born has sent no
+/// SYN+ACK yet, and the time of the first one stays.
+fn is_same_request(stopped: &Event, synack_time: u64) -> bool {
+    matches!(stopped.what, What::Request { synack_time: before, .. } if before == synack_time)
 }

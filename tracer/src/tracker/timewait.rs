@@ -8,7 +8,7 @@ use model::linux::{LinuxState, TimeWaitKind, Transition};
 
 use super::{Books, Connection, Tracker, key};
 use crate::{
-    event::{Event, Family, TimerAction, What},
+    event::{Event, Family, SocketId, TimerAction, What},
     step::{Step, StepKind, TimewaitEnd, TimewaitPath},
 };
 
@@ -25,6 +25,7 @@ pub(super) struct Timewait {
     cookie: u64,
     /// When it was born, or first seen.
     since: u64,
+    netns: u64,
     family: Family,
     /// TIME_WAIT, or FIN_WAIT2.
     substate: LinuxState,
@@ -41,7 +42,8 @@ impl Timewait {
 
     fn new(event: &Event, substate: LinuxState) -> Self {
         let Event { time: since, ref flow, socket, .. } = *event;
-        Self { cookie: socket.cookie, since, family: flow.family, substate, whole: true, converted: false }
+        let SocketId { cookie, netns, .. } = socket;
+        Self { cookie, since, netns, family: flow.family, substate, whole: true, converted: false }
     }
 
     /// True when the peer's FIN has come since the last look.
@@ -50,8 +52,7 @@ impl Timewait {
             && substate == LinuxState::TimeWait
             && self.cookie == event.socket.cookie;
         if converts {
-            books.leave_minisocket(self.substate, self.family);
-            books.enter_minisocket(substate, self.family);
+            books.convert_minisocket(self.family, self.netns);
             self.substate = substate;
             self.converted = true;
         }
@@ -125,7 +126,7 @@ impl Tracker {
         // Its beginning was lost, or there was no room for it: it counts now, so that what ends has begun.
         if self.has_room() {
             self.timewaits.insert(event.socket.address, Timewait::adopted(event, substate));
-            self.books.enter_minisocket(substate, event.flow.family);
+            self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
             each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });
         }
     }
@@ -133,7 +134,7 @@ impl Tracker {
     fn begin_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
         if self.has_room() {
             self.timewaits.insert(event.socket.address, Timewait::new(event, substate));
-            self.books.enter_minisocket(substate, event.flow.family);
+            self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
             self.announce_timewait(event, substate, each);
         } else {
             self.hand_over(event, substate);
@@ -186,7 +187,7 @@ impl Tracker {
 
     fn end_timewait(&mut self, event: &Event, cause: TimewaitEnd, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.timewaits.remove(&event.socket.address) else { return };
-        self.books.leave_minisocket(ended.substate, ended.family);
+        self.books.leave_minisocket(ended.substate, ended.family, ended.netns);
         let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));
         let kind = StepKind::TimewaitEnded { substate: ended.substate, cause, lived };
         each(Step { event, connection: None, kind });

@@ -124,7 +124,7 @@ impl Tracker {
         }
 
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let (left, family) = (connection.state, connection.family());
+        let (left, family, netns) = (connection.state, connection.family(), connection.netns);
         if born {
             begin_life(connection, event, transition);
         } else if !continuous {
@@ -148,9 +148,9 @@ impl Tracker {
         if result.is_some() {
             connection.opening = false;
         }
-        self.books.leave(left, family);
+        self.books.leave(left, family, netns);
         let Some(connection) = self.connections.get(id) else { return };
-        self.books.enter(transition.to, connection.family());
+        self.books.enter(transition.to, connection.family(), netns);
         let connection = Some(connection);
         let step = |kind| Step { event, connection, kind };
         each(step(StepKind::Transition { transition, evidence: *evidence, history, hole, spent }));
@@ -185,7 +185,7 @@ impl Tracker {
         let family = connection.family();
         let id = self.connections.insert(connection)?;
         // It enters the books where the transition takes it from, and leaves that place at once.
-        self.books.enter(transition.from, family);
+        self.books.enter(transition.from, family, event.socket.netns);
         Some(id)
     }
 

@@ -19,6 +19,8 @@ mod nginx;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod support;

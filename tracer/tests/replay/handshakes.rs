@@ -233,6 +233,27 @@ fn a_request_that_is_dropped_has_no_known_cause() {
 }
 
 #[test]
+fn a_request_in_the_memory_of_a_dropped_one_is_another() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let first = host.request(&listener, 40_000);
+    host.wait(MILLISECOND);
+    host.request_timer(&first, TimerAction::Cancelled);
+    let mut second = host.request(&listener, 40_000);
+    // The kernel hands the same memory out again.
+    let again = host.events.pop().map(|event| tracer::event::Event { socket: first.id, ..event }).unwrap();
+    host.events.push(again);
+    second.id = first.id;
+    host.wait(MILLISECOND);
+    host.accept(&listener, &second);
+    let watch = Watch::of(&host.events);
+    let results: Vec<_> = watch.handshakes().iter().map(|(_, result, _)| *result).collect();
+    assert_eq!(results, [HandshakeResult::Other, HandshakeResult::Established]);
+    let begun = watch.told.iter().filter(|told| told.kind == StepKind::RequestBegun).count();
+    assert_eq!(begun, 2);
+}
+
+#[test]
 fn a_request_that_is_dropped_beside_somebody_elses_child_is_not_that_child() {
     let mut host = Host::new();
     let listener = host.listen(Family::Ipv4, 80);

@@ -150,15 +150,18 @@ impl Host {
         let mut flow = listener.flow;
         flow.remote = SocketAddr::new(listener.flow.local.ip(), peer);
         let request = Minisocket { id, flow, substate: NewSynRecv, born: self.now };
-        self.request_timer(&request, TimerAction::Started);
+        // The first SYN+ACK is yet to be made.
+        self.request_at(&request, TimerAction::Started, 0);
         request
     }
 
     pub fn request_timer(&mut self, request: &Minisocket, action: TimerAction) {
-        let hook = timer_hook(action);
-        let synack_time = if action == TimerAction::Started { 0 } else { request.born / MICROSECOND + 2 };
+        self.request_at(request, action, request.born / MICROSECOND + 2);
+    }
+
+    fn request_at(&mut self, request: &Minisocket, action: TimerAction, synack_time: u64) {
         self.record(
-            hook,
+            timer_hook(action),
             request.id,
             request.flow,
             None,

@@ -15,7 +15,7 @@ mod time_wait;
 mod transitions;
 
 use model::linux::{LinuxState, Transition};
-use prometheus::{IntGaugeVec, Registry};
+use prometheus::{IntCounter, IntGaugeVec, Registry};
 use tracer_ebpf::Hook;
 
 use crate::{
@@ -29,42 +29,8 @@ use crate::{
     tracker::Books,
 };
 
+pub use crate::ledger::KernelCounter;
 pub use identity::{REVISION, VERSION, kernel as running_kernel};
-
-/// A counter of the kernel that ours is compared with: the values of `tcptracer_kernel_difference{counter}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KernelCounter {
-    /// `Tcp: ActiveOpens` of `/proc/net/snmp`.
-    ActiveOpens,
-    /// `Tcp: PassiveOpens`.
-    PassiveOpens,
-    /// `Tcp: AttemptFails`.
-    AttemptFails,
-    /// `Tcp: EstabResets`.
-    EstabResets,
-    /// `Tcp: CurrEstab`.
-    CurrEstab,
-    /// `TCP: tw` of `/proc/net/sockstat`.
-    Timewait,
-    /// `TcpExt: TCPTimeWaitOverflow` of `/proc/net/netstat`.
-    TimewaitOverflow,
-}
-
-impl KernelCounter {
-    /// The metrics' label value.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ActiveOpens => "active_opens",
-            Self::PassiveOpens => "passive_opens",
-            Self::AttemptFails => "attempt_fails",
-            Self::EstabResets => "estab_resets",
-            Self::CurrEstab => "curr_estab",
-            Self::Timewait => "tw",
-            Self::TimewaitOverflow => "time_wait_overflow",
-        }
-    }
-}
 
 /// All metrics of the agent. Every method may be called from any thread.
 pub struct Metrics {
@@ -75,6 +41,7 @@ pub struct Metrics {
     conformance: conformance::Conformance,
     health: health::Health,
     differences: IntGaugeVec,
+    comparisons: IntCounter,
 }
 
 impl Metrics {
@@ -96,8 +63,14 @@ impl Metrics {
             differences: family::gauges(
                 &registry,
                 "kernel_difference",
-                "Our count minus the kernel's since the agent began, by the kernel's counter.",
+                "Our count minus the kernel's since the agent began, by the kernel's counter; where network namespaces differ, \
+                 the difference that is furthest from 0.",
                 &["counter"],
+            )?,
+            comparisons: family::counter(
+                &registry,
+                "kernel_comparisons_total",
+                "Comparisons of our counts with the kernel's that were done.",
             )?,
             registry,
         })
@@ -207,6 +180,11 @@ impl Metrics {
         for (name, stats) in programs {
             self.health.program(name, stats);
         }
+    }
+
+    /// Counts one comparison with the kernel's counters.
+    pub fn compared(&self) {
+        self.comparisons.inc();
     }
 
     /// Sets our count minus the kernel's.

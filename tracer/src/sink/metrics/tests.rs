@@ -337,10 +337,10 @@ fn sockets_are_levels() {
         (LinuxState::Established, Family::Ipv6, 2),
         (LinuxState::FinWait2, Family::Ipv4, 2),
     ] {
-        (0..count).for_each(|_| books.enter(state, family));
+        (0..count).for_each(|_| books.enter(state, family, 1));
     }
-    (0..7).for_each(|_| books.enter_minisocket(LinuxState::TimeWait, Family::Ipv6));
-    books.enter_minisocket(LinuxState::FinWait2, Family::Ipv4);
+    (0..7).for_each(|_| books.enter_minisocket(LinuxState::TimeWait, Family::Ipv6, 1));
+    books.enter_minisocket(LinuxState::FinWait2, Family::Ipv4, 1);
     let full = moved(&metrics, |metrics| metrics.sockets(&books));
     let expected = [
         (r#"fin_wait2_minisockets{family="ipv4"}"#, 1.0),
