@@ -16,7 +16,7 @@ use crate::step::Choices;
 use crate::tcb::Fin;
 
 /// Unseen events between two observations, at most: to close, say, a connection that was never seen to open.
-const MAX_DEPTH: u8 = 3;
+const MAX_UNSEEN: u8 = 3;
 
 /// Departures that one explanation may need.
 const MAX_DEPARTURES: u32 = 3;
@@ -31,6 +31,7 @@ pub(super) struct Attempt<'a, const N: usize> {
     next: &'a mut Set<N>,
     observation: &'a Observation,
     nearest: Option<(u32, Violation)>,
+    found: bool,
 }
 
 impl<'a, const N: usize> Attempt<'a, N> {
@@ -40,7 +41,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         next: &'a mut Set<N>,
         observation: &'a Observation,
     ) -> Self {
-        Self { terms, out, next, observation, nearest: None }
+        Self { terms, out, next, observation, nearest: None, found: false }
     }
 
     /// Where the explanation with the fewest departures fails.
@@ -48,13 +49,28 @@ impl<'a, const N: usize> Attempt<'a, N> {
         self.nearest.map(|(_, violation)| violation)
     }
 
-    /// Adds every way in which the candidate explains the observation.
+    /// Adds every way in which the candidate explains the observation, with as few unseen events as will do: what
+    /// may have happened besides can still be guessed when an observation needs it.
     pub(super) fn explain(&mut self, candidate: &Candidate) {
         let mut candidate = *candidate;
         candidate.trail = Trail::EMPTY;
-        match candidate.overdue(self.terms, self.observation.at) {
-            Ok(()) => self.explain_from(&candidate, 0),
-            Err(mismatch) => self.fail(&candidate, mismatch),
+        if let Err(mismatch) = candidate.overdue(self.terms, self.observation.at) {
+            self.fail(&candidate, mismatch);
+            return;
+        }
+        self.found = false;
+        self.explain_from(&candidate, 0);
+        let tap = self.terms.tap;
+        if tap.calls && tap.received {
+            return;
+        }
+        // A stimulus finds the connection as unseen ones may have left it: afterwards is too late to guess that.
+        let stimulus = matches!(self.observation.kind, Kind::Call(_) | Kind::Received(_));
+        let eager = stimulus && !tap.transitions;
+        let mut unseen = 1;
+        while unseen <= MAX_UNSEEN && (!self.found || (eager && unseen == 1)) {
+            self.explain_from(&candidate, unseen);
+            unseen += 1;
         }
     }
 
@@ -72,37 +88,30 @@ impl<'a, const N: usize> Attempt<'a, N> {
         self.nearest = Some((departures, Violation { mismatch, rules, state: candidate.tcb.state }));
     }
 
-    fn explain_from(&mut self, candidate: &Candidate, depth: u8) {
+    /// With exactly so many unseen events before it.
+    fn explain_from(&mut self, candidate: &Candidate, unseen: u8) {
         let terms = self.terms;
         let mut candidate = *candidate;
         if terms.tap != super::Tap::FULL {
             candidate.open_unknown_windows(terms);
         }
-        if depth < MAX_DEPTH && !self.timers(&candidate, depth) {
+        if !self.timers(&candidate, unseen) {
             return;
         }
-        let fits = self.direct(&candidate);
-        if let Err(mismatch) = fits {
-            // The candidate itself is nearer than what was guessed about it.
-            if depth == 0 {
+        if unseen == 0 {
+            if let Err(mismatch) = self.direct(&candidate) {
                 self.fail(&candidate, mismatch);
             }
-        }
-        if depth == MAX_DEPTH || (terms.tap.calls && terms.tap.received) {
             return;
         }
-        // A call finds the connection as unseen segments may have left it.
-        let hidden_first = matches!(self.observation.kind, Kind::Call(_)) && !terms.tap.transitions;
-        if fits.is_err() || hidden_first {
-            self.guess(&candidate, depth);
-            if !terms.tap.sent && candidate.wants_fin() {
-                candidate.fin_sent_unseen();
-                self.guess(&candidate, depth);
-            }
+        self.guess(&candidate, unseen - 1);
+        if !terms.tap.sent && candidate.wants_fin() {
+            candidate.fin_sent_unseen();
+            self.guess(&candidate, unseen - 1);
         }
     }
 
-    fn guess(&mut self, candidate: &Candidate, depth: u8) {
+    fn guess(&mut self, candidate: &Candidate, unseen: u8) {
         let mut guesses = Guesses::none();
         candidate.guess(self.terms, &self.observation.kind, &mut guesses);
         let mut index = 0;
@@ -112,13 +121,13 @@ impl<'a, const N: usize> Attempt<'a, N> {
             guessed.run(self.terms, self.out, self.observation.at, &event);
             remember_offer(candidate, &mut guessed, &event);
             if !guessed.same(candidate) {
-                self.explain_from(&guessed, depth + 1);
+                self.explain_from(&guessed, unseen);
             }
         }
     }
 
     /// Timers that may have expired unseen. False when one of them must have.
-    fn timers(&mut self, candidate: &Candidate, depth: u8) -> bool {
+    fn timers(&mut self, candidate: &Candidate, unseen: u8) -> bool {
         let (terms, now) = (self.terms, self.observation.at);
         let shows = matches!(self.observation.kind, Kind::Transition(_));
         let settled = candidate.shown == candidate.tcb.state;
@@ -129,15 +138,15 @@ impl<'a, const N: usize> Attempt<'a, N> {
                 self.fail(candidate, Mismatch::TooLate { timer, latest });
                 return false;
             }
-            let unseen = !terms.tap.transitions || (shows && settled);
-            if now < earliest || !unseen {
+            let possible = !terms.tap.transitions || (shows && settled);
+            if now < earliest || !possible {
                 continue;
             }
             let mut ended = *candidate;
             ended.end_timer(terms, self.out, now, timer);
             if ended.tcb.state != candidate.tcb.state {
-                self.vary(candidate, &ended, &Event::Expires(timer), depth);
-                self.explain_from(&ended, depth + 1);
+                self.vary(candidate, &ended, &Event::Expires(timer), unseen);
+                self.explain_from(&ended, unseen);
                 if overdue {
                     return false;
                 }
@@ -147,13 +156,13 @@ impl<'a, const N: usize> Attempt<'a, N> {
     }
 
     // The same expiry under other readings of the profile.
-    fn vary(&mut self, before: &Candidate, after: &Candidate, event: &Event, depth: u8) {
+    fn vary(&mut self, before: &Candidate, after: &Candidate, event: &Event, unseen: u8) {
         for way in each(after.other_ways(before, event)) {
             let mut other = *before;
             other.departures = other.departures.with(way);
             other.run(self.terms, self.out, self.observation.at, event);
             if !other.same(after) && other.departures.len() <= MAX_DEPARTURES {
-                self.explain_from(&other, depth + 1);
+                self.explain_from(&other, unseen);
             }
         }
     }
@@ -167,17 +176,17 @@ impl<'a, const N: usize> Attempt<'a, N> {
             Kind::Sent(segment) => {
                 let mut after = *candidate;
                 after.sends(self.terms, self.out, at, segment)?;
-                self.next.push(&after);
+                self.push(&after);
                 Ok(())
             }
             Kind::Transition(transition) => {
                 let mut after = *candidate;
                 after.moves(self.terms, at, transition)?;
-                self.next.push(&after);
+                self.push(&after);
                 Ok(())
             }
             Kind::Quiet | Kind::Restart | Kind::Gap => {
-                self.next.push(candidate);
+                self.push(candidate);
                 Ok(())
             }
         }
@@ -191,11 +200,16 @@ impl<'a, const N: usize> Attempt<'a, N> {
         let mut after = *candidate;
         after.run(self.terms, self.out, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
-        self.next.push(&after);
+        self.push(&after);
         for way in each(after.other_ways(candidate, event)) {
             self.push_other(candidate, &after, event, way, &OPEN_CHOICES);
         }
         Ok(())
+    }
+
+    fn push(&mut self, candidate: &Candidate) {
+        self.found = true;
+        self.next.push(candidate);
     }
 
     fn push_other(
@@ -214,7 +228,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         other.run_with(self.terms, self.out, self.observation.at, event, choices);
         remember_offer(before, &mut other, event);
         if !other.same(after) {
-            self.next.push(&other);
+            self.push(&other);
         }
     }
 
@@ -231,7 +245,12 @@ impl<'a, const N: usize> Attempt<'a, N> {
                 let counted = before.tcb.snd.nxt - before.tcb.snd.iss;
                 before.rebase(segment.ack - counted);
             }
+            let without = before;
             before.sent_unseen(terms, segment.ack);
+            if before.tcb.state == State::SynSent && !before.same(&without) {
+                // Or no text rode on the SYN, and this acknowledges nothing that was sent.
+                self.event(&without, &Event::Arrives(*segment))?;
+            }
         }
         before.count_duplicates(segment);
         let event = Event::Arrives(*segment);
@@ -257,7 +276,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         let mut other = *before;
         other.run_with(self.terms, self.out, self.observation.at, event, &choices);
         remember_offer(before, &mut other, event);
-        self.next.push(&other);
+        self.push(&other);
     }
 }
 

@@ -52,6 +52,11 @@ const fn open(origin: Origin) -> Event {
     Event::Call(Call::Open { origin, remote: Remote::Specified, config: UNSEEN_CONFIG, admission: Ok(()) })
 }
 
+const fn open_to_wait() -> Event {
+    let config = Config { fast_open: true, ..UNSEEN_CONFIG };
+    Event::Call(Call::connect(config))
+}
+
 impl Candidate {
     /// Timers whose end changes the state, and which may have ended by now.
     pub(super) fn timers_that_end(&self) -> impl Iterator<Item = Timer> + use<> {
@@ -64,20 +69,26 @@ impl Candidate {
     /// Calls and segments that may have gone unseen before this observation.
     pub(super) fn guess(&self, terms: &Terms, kind: &Kind, guesses: &mut Guesses) {
         if !terms.tap.calls {
-            self.guess_calls(kind, guesses);
+            self.guess_calls(terms.profile.fast_open, kind, guesses);
         }
         if !terms.tap.received {
             self.guess_segments(kind, guesses);
         }
     }
 
-    fn guess_calls(&self, kind: &Kind, guesses: &mut Guesses) {
+    fn guess_calls(&self, fast_open: bool, kind: &Kind, guesses: &mut Guesses) {
         let state = self.tcb.state;
         let closes = self.tcb.snd.fin == Fin::None;
         match kind {
             Kind::Transition(transition) => match (state, transition.to) {
                 (State::Closed, State::Listen) => guesses.add(open(Origin::Passive)),
-                (State::Closed | State::Listen, State::SynSent) => guesses.add(open(Origin::Active)),
+                (State::Closed | State::Listen, State::SynSent) => {
+                    guesses.add(open(Origin::Active));
+                    if fast_open {
+                        // The SYN waits for text to carry.
+                        guesses.add(open_to_wait());
+                    }
+                }
                 (State::Closed, State::SynReceived) => guesses.add(open(Origin::Passive)),
                 (_, State::Closed) => {
                     guesses.add(Event::Call(Call::Abort));
@@ -98,6 +109,9 @@ impl Candidate {
                     match (state, segment.has(Flags::ACK)) {
                         (State::Closed, true) => guesses.add(open(Origin::Passive)),
                         (State::Closed | State::Listen, false) => guesses.add(open(Origin::Active)),
+                        (State::SynSent, false) if self.tcb.snd.nxt == self.tcb.snd.iss => {
+                            guesses.add(Event::Call(Call::send(segment.len)));
+                        }
                         _ => {}
                     }
                 } else if segment.has(Flags::FIN) && closes {
@@ -105,11 +119,13 @@ impl Candidate {
                     guesses.add(Event::Call(Call::CLOSE_BOTH));
                 }
             }
-            Kind::Received(segment) => {
-                if state == State::Closed && segment.has(Flags::SYN) {
-                    guesses.add(open(Origin::Passive));
-                }
-            }
+            // Calls that leave no segment behind, and decide what becomes of this one.
+            Kind::Received(segment) => match state {
+                State::Closed if segment.has(Flags::SYN) => guesses.add(open(Origin::Passive)),
+                State::Listen | State::SynSent => guesses.add(Event::Call(Call::CLOSE)),
+                State::Established if segment.has(Flags::FIN) => guesses.add(Event::Call(Call::CLOSE)),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -162,6 +178,10 @@ impl Candidate {
         let ahead = numbers.rcv_nxt.map_or(0, |next| next - at);
         if ahead > 0 && ahead < UNHEARD_WINDOW {
             guesses.add(Event::Arrives(segment(Flags::ACK, at, snd.una).text(ahead)));
+            // What it acknowledges of ours can be guessed when it matters; in SYN-RECEIVED it matters now.
+            if state == State::SynReceived {
+                guesses.add(Event::Arrives(segment(Flags::ACK, at, snd.nxt).text(ahead)));
+            }
         }
         if matches!(state, State::TimeWait) {
             let syn = Segment::new(Flags::SYN, numbers.rcv_nxt.map_or(at, |next| next - 1).0, 0);
@@ -182,7 +202,13 @@ impl Candidate {
     pub(super) fn sent_unseen(&mut self, terms: &Terms, upto: Seq) {
         let snd = &mut self.tcb.snd;
         let missing = upto - snd.nxt;
-        if missing == 0 || missing >= UNHEARD_WINDOW || !self.tcb.state.is_synchronized() {
+        let speaks = match self.tcb.state {
+            // Text on the SYN.
+            State::SynSent => true,
+            State::SynReceived => terms.profile.fast_open,
+            state => state.is_synchronized(),
+        };
+        if missing == 0 || missing >= UNHEARD_WINDOW || !speaks {
             return;
         }
         let may_close = snd.fin == Fin::Wanted;

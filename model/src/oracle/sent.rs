@@ -73,7 +73,8 @@ impl Candidate {
             State::SynReceived => syn.has(Flags::ACK),
             _ => false,
         };
-        if odd || (first.is_none() && !again) {
+        let unsent = self.tcb.state == State::SynSent && self.tcb.snd.nxt == self.tcb.snd.iss;
+        if odd || (first.is_none() && (unsent || !again)) {
             return Err(flags_of(syn));
         }
         let ack = first.map_or(self.tcb.rcv.nxt, |(_, due)| due.ack);
@@ -123,7 +124,7 @@ impl Candidate {
     fn ride(&mut self, terms: &Terms, len: u32) -> Result<(), Mismatch> {
         let snd = &mut self.tcb.snd;
         if len > snd.queued {
-            if terms.tap.calls || snd.fin != Fin::None {
+            if terms.tap.calls || snd.fin == Fin::Sent {
                 return Err(Mismatch::NotQueued { at_most: snd.queued });
             }
             snd.queued = len;
@@ -282,13 +283,13 @@ impl Candidate {
             // The garbage octet of old keep-alives (3.8.4).
             return Ok(());
         }
-        if (segment.seq.lt(snd.una) && terms.tap.received) || self.tcb.syn_unacked() {
-            return Err(Mismatch::Sequence { expected: snd.nxt, seen: segment.seq });
-        }
-        if let Some(index) = self.due().iter().position(|due| due.flags.has(Flags::FIN)) {
+        if let Some(index) = self.due().iter().position(|d| d.flags.has(Flags::FIN) && d.seq == segment.seq) {
             // The FIN of a CLOSE in SYN-RECEIVED leaves for the first time.
             self.settle_due(index);
             return if segment.has(Flags::FIN) && segment.len == 0 { Ok(()) } else { Err(flags_of(segment)) };
+        }
+        if (segment.seq.lt(snd.una) && terms.tap.received) || self.tcb.syn_unacked() {
+            return Err(Mismatch::Sequence { expected: snd.nxt, seen: segment.seq });
         }
         let fin_there = snd.fin == Fin::Sent;
         if end.le(snd.nxt) {

@@ -1,4 +1,5 @@
 //! The oracle judges stories: as they were, seen in part, and falsified.
 
+mod mutations;
 mod stories;
 mod trace;
