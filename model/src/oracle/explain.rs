@@ -7,7 +7,7 @@ use super::observation::{Kind, Observation, Transition};
 use super::set::Set;
 use super::verdict::{Expected, Mismatch, Violation};
 use crate::effect::Effects;
-use crate::event::{Event, Timer};
+use crate::event::{Call, Event, Timer};
 use crate::profile::LastAckEntry;
 use crate::rule::Trail;
 use crate::segment::{Flags, Segment};
@@ -31,7 +31,9 @@ pub(super) struct Attempt<'a, const N: usize> {
     next: &'a mut Set<N>,
     observation: &'a Observation,
     nearest: Option<(u32, Violation)>,
+    /// Something was found that needs no departure beyond these.
     found: bool,
+    granted: Departures,
 }
 
 impl<'a, const N: usize> Attempt<'a, N> {
@@ -41,7 +43,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         next: &'a mut Set<N>,
         observation: &'a Observation,
     ) -> Self {
-        Self { terms, out, next, observation, nearest: None, found: false }
+        Self { terms, out, next, observation, nearest: None, found: false, granted: Departures::NONE }
     }
 
     /// Where the explanation with the fewest departures fails.
@@ -58,6 +60,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
             self.fail(&candidate, mismatch);
             return;
         }
+        self.granted = candidate.departures;
         self.found = false;
         self.explain_from(&candidate, 0);
         let tap = self.terms.tap;
@@ -66,7 +69,9 @@ impl<'a, const N: usize> Attempt<'a, N> {
         }
         // A stimulus finds the connection as unseen ones may have left it: afterwards is too late to guess that.
         let stimulus = matches!(self.observation.kind, Kind::Call(_) | Kind::Received(_));
-        let eager = stimulus && !tap.transitions;
+        // And of all ends only an abort sends a reset.
+        let ends = matches!(self.observation.kind, Kind::Transition(Transition { to: State::Closed, .. }));
+        let eager = (stimulus && !tap.transitions) || ends;
         let mut unseen = 1;
         while unseen <= MAX_UNSEEN && (!self.found || (eager && unseen == 1)) {
             self.explain_from(&candidate, unseen);
@@ -95,20 +100,26 @@ impl<'a, const N: usize> Attempt<'a, N> {
         if terms.tap != super::Tap::FULL {
             candidate.open_unknown_windows(terms);
         }
-        if !self.timers(&candidate, unseen) {
-            return;
+        match self.overdue(&candidate) {
+            Some((timer, _)) if !terms.tap.transitions => return self.expire(&candidate, timer, unseen),
+            Some((timer, latest)) if candidate.shown == candidate.tcb.state => {
+                return self.fail(&candidate, Mismatch::TooLate { timer, latest });
+            }
+            _ => {}
         }
         if unseen == 0 {
             if let Err(mismatch) = self.direct(&candidate) {
                 self.fail(&candidate, mismatch);
             }
-            return;
-        }
-        self.guess(&candidate, unseen - 1);
-        if !terms.tap.sent && candidate.wants_fin() {
-            candidate.fin_sent_unseen();
+        } else {
             self.guess(&candidate, unseen - 1);
+            if !terms.tap.sent && candidate.wants_fin() {
+                let mut sent = candidate;
+                sent.fin_sent_unseen();
+                self.guess(&sent, unseen - 1);
+            }
         }
+        self.expiries(&candidate, unseen);
     }
 
     fn guess(&mut self, candidate: &Candidate, unseen: u8) {
@@ -126,33 +137,45 @@ impl<'a, const N: usize> Attempt<'a, N> {
         }
     }
 
-    /// Timers that may have expired unseen. False when one of them must have.
-    fn timers(&mut self, candidate: &Candidate, unseen: u8) -> bool {
-        let (terms, now) = (self.terms, self.observation.at);
+    /// The timer that must have expired by now.
+    fn overdue(&self, candidate: &Candidate) -> Option<(Timer, u64)> {
+        let tap = self.terms.tap;
+        let late = |timer| {
+            let (_, latest) = candidate.expiry(timer, &self.terms.tolerance);
+            let known = tap.received && (tap.calls || timer == Timer::TimeWait);
+            (known && latest < self.observation.at && PUNCTUAL.contains(&timer)).then_some((timer, latest))
+        };
+        candidate.timers_that_end().find_map(late)
+    }
+
+    /// The candidate with a timer expired just now, which changed its state.
+    fn expire(&mut self, candidate: &Candidate, timer: Timer, unseen: u8) {
+        let mut ended = *candidate;
+        ended.end_timer(self.terms, self.out, self.observation.at, timer);
+        if ended.tcb.state != candidate.tcb.state {
+            self.explain_from(&ended, unseen);
+            self.vary(candidate, &ended, &Event::Expires(timer), unseen);
+        }
+    }
+
+    /// Timers that may have expired unseen.
+    fn expiries(&mut self, candidate: &Candidate, unseen: u8) {
         let shows = matches!(self.observation.kind, Kind::Transition(_));
         let settled = candidate.shown == candidate.tcb.state;
+        if self.terms.tap.transitions && !(shows && settled) {
+            return;
+        }
         for timer in candidate.timers_that_end() {
-            let (earliest, latest) = candidate.expiry(timer, &terms.tolerance);
-            let overdue = latest < now && PUNCTUAL.contains(&timer) && terms.tap.received;
-            if overdue && terms.tap.transitions && settled {
-                self.fail(candidate, Mismatch::TooLate { timer, latest });
-                return false;
-            }
-            let possible = !terms.tap.transitions || (shows && settled);
-            if now < earliest || !possible {
-                continue;
-            }
-            let mut ended = *candidate;
-            ended.end_timer(terms, self.out, now, timer);
-            if ended.tcb.state != candidate.tcb.state {
-                self.vary(candidate, &ended, &Event::Expires(timer), unseen);
-                self.explain_from(&ended, unseen);
-                if overdue {
-                    return false;
-                }
+            let (earliest, _) = candidate.expiry(timer, &self.terms.tolerance);
+            if earliest <= self.observation.at {
+                self.expire(candidate, timer, unseen);
             }
         }
-        true
+        if !self.terms.tap.sent
+            && let Some(sent) = candidate.all_sent_unseen()
+        {
+            self.expire(&sent, Timer::Retransmit, unseen);
+        }
     }
 
     // The same expiry under other readings of the profile.
@@ -170,7 +193,16 @@ impl<'a, const N: usize> Attempt<'a, N> {
     fn direct(&mut self, candidate: &Candidate) -> Result<(), Mismatch> {
         let at = self.observation.at;
         match &self.observation.kind {
-            Kind::Call(call) => self.event(candidate, &Event::Call(*call)),
+            Kind::Call(call) => {
+                let event = Event::Call(*call);
+                if matches!(call, Call::Close { reader_gone: true }) && !self.terms.tap.received {
+                    // Whether text was left unread decides (SHLD-3), and nobody saw what came.
+                    let mut other = *candidate;
+                    other.tcb.rcv.readable = u32::from(other.tcb.rcv.readable == 0);
+                    self.event(&other, &event)?;
+                }
+                self.event(candidate, &event)
+            }
             Kind::Received(segment) => self.received(candidate, segment),
             Kind::Icmp(error) => self.event(candidate, &Event::Icmp(*error)),
             Kind::Sent(segment) => {
@@ -208,7 +240,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
     }
 
     fn push(&mut self, candidate: &Candidate) {
-        self.found = true;
+        self.found |= candidate.departures == self.granted;
         self.next.push(candidate);
     }
 
@@ -251,6 +283,9 @@ impl<'a, const N: usize> Attempt<'a, N> {
                 // Or no text rode on the SYN, and this acknowledges nothing that was sent.
                 self.event(&without, &Event::Arrives(*segment))?;
             }
+        }
+        if terms.tap.sent && segment.has(Flags::ACK) {
+            before.unsent(segment.ack)?;
         }
         before.count_duplicates(segment);
         let event = Event::Arrives(*segment);
@@ -298,6 +333,16 @@ fn remember_offer(before: &Candidate, after: &mut Candidate, event: &Event) {
 }
 
 impl Candidate {
+    /// What is acknowledged has been sent.
+    fn unsent(&self, ack: crate::Seq) -> Result<(), Mismatch> {
+        let snd = &self.tcb.snd;
+        let counted = self.iss_known && ack.gt(snd.una) && ack.le(snd.nxt);
+        let unsent = self.due().iter().find(|due| {
+            !due.flags.has(Flags::RST) && counted && ack.gt(due.seq) && self.tcb.state != State::Listen
+        });
+        unsent.map_or(Ok(()), |due| Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq }))
+    }
+
     fn count_duplicates(&mut self, segment: &Segment) {
         let snd = &self.tcb.snd;
         if segment.ack.gt(snd.una) && segment.ack.le(snd.nxt) {

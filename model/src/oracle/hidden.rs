@@ -42,6 +42,7 @@ pub(super) const UNSEEN_CONFIG: Config = Config {
     timestamps: true,
     sack: true,
     keep_alive: Some(0),
+    user_timeout: Some(0),
     ..Config::DEFAULT
 };
 
@@ -123,7 +124,13 @@ impl Candidate {
             Kind::Received(segment) => match state {
                 State::Closed if segment.has(Flags::SYN) => guesses.add(open(Origin::Passive)),
                 State::Listen | State::SynSent => guesses.add(Event::Call(Call::CLOSE)),
-                State::Established if segment.has(Flags::FIN) => guesses.add(Event::Call(Call::CLOSE)),
+                State::Established if segment.seq_len() > 0 => {
+                    // The FIN has not left yet; text for a user who has gone resets (SHLD-3).
+                    guesses.add(Event::Call(Call::CLOSE_BOTH));
+                    if segment.has(Flags::FIN) {
+                        guesses.add(Event::Call(Call::CLOSE));
+                    }
+                }
                 _ => {}
             },
             _ => {}
@@ -178,8 +185,9 @@ impl Candidate {
         let ahead = numbers.rcv_nxt.map_or(0, |next| next - at);
         if ahead > 0 && ahead < UNHEARD_WINDOW {
             guesses.add(Event::Arrives(segment(Flags::ACK, at, snd.una).text(ahead)));
-            // What it acknowledges of ours can be guessed when it matters; in SYN-RECEIVED it matters now.
-            if state == State::SynReceived {
+            // What it acknowledges of ours can be guessed when it matters.
+            let matters = matches!(kind, Kind::Transition(_)) || state == State::SynReceived;
+            if matters && self.tcb.in_flight() {
                 guesses.add(Event::Arrives(segment(Flags::ACK, at, snd.nxt).text(ahead)));
             }
         }
@@ -229,6 +237,18 @@ impl Candidate {
         }
     }
 
+    /// Everything that waited left unseen, and its timeout runs. Nothing waited: `None`.
+    pub(super) fn all_sent_unseen(&self) -> Option<Self> {
+        let mut sent = *self;
+        sent.fin_sent_unseen();
+        let snd = &mut sent.tcb.snd;
+        snd.nxt += snd.queued;
+        (snd.queued, snd.pushed) = (0, 0);
+        let moved = snd.nxt != self.tcb.snd.nxt && self.tcb.state.is_synchronized();
+        sent.tcb.timers = sent.tcb.timers.with(Timer::Retransmit);
+        moved.then_some(sent)
+    }
+
     /// The FIN, with all text before it, left unseen.
     pub(super) fn fin_sent_unseen(&mut self) {
         let snd = &mut self.tcb.snd;
@@ -249,6 +269,8 @@ impl Candidate {
         }
         if !terms.tap.received {
             self.tcb.snd.wnd = self.tcb.snd.wnd.max(UNHEARD_WINDOW);
+            // What the peer has acknowledged, unheard, makes room for more.
+            self.tcb.config.send_buffer = u32::MAX;
         }
         if !terms.tap.calls {
             // The user reads at once.

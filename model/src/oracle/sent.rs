@@ -8,7 +8,7 @@ use crate::event::{Event, Timer};
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
 use crate::state::State;
-use crate::tcb::Fin;
+use crate::tcb::{Fin, Recent};
 
 impl Candidate {
     pub(super) fn sends(
@@ -70,8 +70,8 @@ impl Candidate {
         let first = due.and_then(|index| Some((index, *self.due().get(index)?)));
         let again = match self.tcb.state {
             State::SynSent => !syn.has(Flags::ACK),
-            State::SynReceived => syn.has(Flags::ACK),
-            _ => false,
+            // Also where CLOSE came before the handshake was over.
+            _ => syn.has(Flags::ACK) && self.tcb.syn_unacked(),
         };
         let unsent = self.tcb.state == State::SynSent && self.tcb.snd.nxt == self.tcb.snd.iss;
         if odd || (first.is_none() && (unsent || !again)) {
@@ -189,7 +189,11 @@ impl Candidate {
         }
         let stamped = segment.options.timestamps.is_some();
         if stamped != self.tcb.agreed.timestamps.is_some() {
-            return Err(Mismatch::Option);
+            if terms.tap.received {
+                return Err(Mismatch::Option);
+            }
+            // The peer's SYN was not seen; this shows what it offered.
+            self.tcb.agreed.timestamps = stamped.then_some(Recent { value: 0, since: now });
         }
         if segment.has(Flags::URG) && snd.up.is_none() && terms.tap.calls {
             return Err(flags_of(segment));
@@ -218,7 +222,7 @@ impl Candidate {
         let probes = ack.seq + 1 == snd.nxt && keeps_alive && self.tcb.state.is_synchronized();
         // Where the peer took its window back, the right edge is the last number that it accepts.
         let edge = snd.una + snd.wnd;
-        let at_edge = edge.lt(snd.nxt) && ack.seq == edge;
+        let at_edge = edge.lt(snd.nxt) && ack.seq == edge && self.tcb.state.is_synchronized();
         if probes {
             let probes = &mut self.tcb.rtt.keep_alive_probes;
             *probes = probes.saturating_add(1);
@@ -288,7 +292,8 @@ impl Candidate {
             self.settle_due(index);
             return if segment.has(Flags::FIN) && segment.len == 0 { Ok(()) } else { Err(flags_of(segment)) };
         }
-        if (segment.seq.lt(snd.una) && terms.tap.received) || self.tcb.syn_unacked() {
+        let syn = u32::from(self.tcb.syn_unacked());
+        if segment.seq.lt(snd.una + syn) && (terms.tap.received || syn == 1) {
             return Err(Mismatch::Sequence { expected: snd.nxt, seen: segment.seq });
         }
         let fin_there = snd.fin == Fin::Sent;

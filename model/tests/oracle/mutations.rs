@@ -223,7 +223,7 @@ fn mutants(trace: &[Observation]) -> Vec<Mutant> {
 fn with_silence(story: &Story, side: Side) -> Vec<Observation> {
     let mut trace = trace::of(&story.play(), side);
     if let Some(last) = trace.last().copied() {
-        trace.push(Observation { at: last.at + 10_000_000, kind: Kind::Quiet });
+        trace.push(Observation { at: last.at + 100_000_000, kind: Kind::Quiet });
     }
     trace
 }
