@@ -30,6 +30,8 @@ pub(super) struct Due {
     pub by: u64,
 }
 
+const MINUTE: u64 = 60_000_000;
+
 /// The most segments that may be due at once. A reset beyond them is permitted, and no longer demanded.
 const MAX_DUE: usize = 4;
 
@@ -41,6 +43,13 @@ pub(super) const DUPLICATES: u8 = 3;
 pub(super) struct Span {
     pub from: u64,
     pub to: u64,
+}
+
+impl Span {
+    /// Timers of no known duration may end at any time, whenever they began.
+    fn same(self, other: Self) -> bool {
+        self == other || (self.from == self.to && other.from == other.to)
+    }
 }
 
 /// Whether an ACK has to leave.
@@ -76,6 +85,8 @@ pub struct Candidate {
     /// ACKs in a row that acknowledged nothing new.
     pub(super) duplicates: u8,
     pub(super) departures: Departures,
+    /// Departures that would have made a difference before, and were not taken: an implementation does not change.
+    pub(super) kept: Departures,
     /// The rules that the last event took.
     pub(super) last: Trail,
     /// The rules that the present observation took.
@@ -103,6 +114,7 @@ impl Candidate {
             gone: (Seq(0), Seq(0)),
             duplicates: 0,
             departures: Departures::NONE,
+            kept: Departures::NONE,
             last: Trail::EMPTY,
             trail: Trail::EMPTY,
         }
@@ -152,7 +164,7 @@ impl Candidate {
             && self.iss_known == other.iss_known
             && (self.duty, self.ack_by) == (other.duty, other.ack_by)
             && self.due() == other.due()
-            && self.tcb.timers.iter().all(|timer| self.span(timer) == other.span(timer))
+            && self.tcb.timers.iter().all(|timer| self.span(timer).same(other.span(timer)))
     }
 
     pub(super) fn due(&self) -> &[Due] {
@@ -196,9 +208,10 @@ impl Candidate {
     pub(super) fn expiry(&self, timer: Timer, tolerance: &Tolerance) -> (u64, u64) {
         let Span { from, to } = self.span(timer);
         let whole = to.saturating_sub(from);
-        let early = to.saturating_sub(whole / 100 * tolerance.early_percent);
-        let late =
-            to.saturating_add(whole / 100 * tolerance.late_percent).saturating_add(tolerance.late);
+        // No backoff need go beyond a minute (RFC 6298, 2.5).
+        let least = if timer == Timer::Retransmit { whole.min(MINUTE) } else { whole };
+        let early = from.saturating_add(least - least / 100 * tolerance.early_percent.min(100));
+        let late = to.saturating_add(whole / 100 * tolerance.late_percent).saturating_add(tolerance.late);
         (early, late)
     }
 
@@ -230,6 +243,7 @@ impl Candidate {
     pub(super) fn other_ways(&self, before: &Self, event: &Event) -> Departures {
         that_matter(&Seen { before: &before.tcb, event, trail: &self.last, after: &self.tcb })
             .without(self.departures)
+            .without(self.kept)
     }
 
     fn note(&mut self, trail: Trail) {
@@ -239,14 +253,7 @@ impl Candidate {
         }
     }
 
-    fn digest(
-        &mut self,
-        terms: &Terms,
-        out: &Effects,
-        now: u64,
-        event: &Event,
-        before: (State, Seq, Seq),
-    ) {
+    fn digest(&mut self, terms: &Terms, out: &Effects, now: u64, event: &Event, before: (State, Seq, Seq)) {
         let by = now.saturating_add(terms.tolerance.prompt);
         let stimulus = matches!(event, Event::Arrives(_) | Event::Expires(_));
         let chose_iss = self.last.as_slice().iter().any(|rule| {
@@ -381,12 +388,9 @@ impl Candidate {
             self.duty = Duty::None;
             self.ack_by = u64::MAX;
         }
-        if self.tcb.state != self.shown {
-            if !terms.tap.transitions {
-                self.shown = self.tcb.state;
-            } else if self.moved_at.saturating_add(terms.tolerance.prompt) < now {
-                return Err(self.unshown());
-            }
+        let late = self.moved_at.saturating_add(terms.tolerance.prompt) < now;
+        if self.tcb.state != self.shown && terms.tap.transitions && late {
+            return Err(self.unshown());
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::event::{Call, Event};
 use crate::profile::{
-    AfterReset, BadAck, LastAckEntry, Profile, SynExtras, SynInSynReceived, TimeWaitAck,
+    AfterReset, BadAck, LINUX, LastAckEntry, Profile, RFC9293_INTENT, SynExtras, SynInSynReceived,
+    TimeWaitAck,
 };
 use crate::rule::{Rule, Trail};
 use crate::segment::{Flags, Segment};
@@ -50,15 +51,16 @@ impl Seen<'_> {
 }
 
 /// Index of the first habit that is no switch of a profile.
-const HABITS: usize = 22;
+const HABITS: usize = 24;
 
 /// Every departure that the oracle knows: switches of [`Profile`], turned the other way, and two habits.
-pub const DEPARTURES: [Departure; 24] = [
+pub const DEPARTURES: [Departure; 26] = [
     Departure {
         name: "rfc5961_rst",
         turn: |p| p.rfc5961_rst ^= true,
         matters: |s| {
-            s.arrives(Flags::RST) && (s.before.state.is_synchronized() || s.before.state == State::SynReceived)
+            s.arrives(Flags::RST)
+                && (s.before.state.is_synchronized() || s.before.state == State::SynReceived)
         },
     },
     Departure {
@@ -200,9 +202,30 @@ pub const DEPARTURES: [Departure; 24] = [
         },
     },
     Departure {
-        name: "time_wait of 60 s",
-        turn: |p| p.limits.time_wait = p.limits.time_wait.min(60_000_000),
+        name: "time_wait",
+        turn: |p| {
+            let (minute, four) = (LINUX.limits.time_wait, RFC9293_INTENT.limits.time_wait);
+            p.limits.time_wait = if p.limits.time_wait == minute { four } else { minute };
+        },
         matters: |s| s.entered(State::TimeWait) || s.took(&[Rule::Seq2t, Rule::Fin6, Rule::Ack14]),
+    },
+    Departure {
+        name: "fin_wait_2",
+        turn: |p| p.fin_wait_2 = if p.fin_wait_2.is_some() { None } else { LINUX.fin_wait_2 },
+        matters: |s| {
+            s.after.state == State::FinWait2
+                && s.after.rcv.reader_gone
+                && (s.before.state != State::FinWait2 || !s.before.rcv.reader_gone)
+        },
+    },
+    Departure {
+        name: "r2",
+        turn: |p| {
+            let (one, other) = (LINUX.limits, RFC9293_INTENT.limits);
+            let from = if p.limits.r2 == one.r2 { other } else { one };
+            (p.limits.r2, p.limits.r2_syn, p.limits.r2_syn_ack) = (from.r2, from.r2_syn, from.r2_syn_ack);
+        },
+        matters: |s| s.took(&[Rule::TmoRtx, Rule::TmoR2]),
     },
     Departure { name: "unanswered segment", turn: |_| {}, matters: |_| false },
     Departure { name: "early retransmission", turn: |_| {}, matters: |_| false },
@@ -238,10 +261,16 @@ impl Departures {
         self.0.count_ones()
     }
 
-    /// Both.
+    /// Those in either.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Those in both.
+    #[must_use]
+    pub const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Those that `other` has not.

@@ -154,8 +154,8 @@ impl<'a, const N: usize> Attempt<'a, N> {
         ended.end_timer(self.terms, self.out, self.observation.at, timer);
         if ended.tcb.state != candidate.tcb.state {
             self.explain_from(&ended, unseen);
-            self.vary(candidate, &ended, &Event::Expires(timer), unseen);
         }
+        self.vary(candidate, &ended, &Event::Expires(timer), unseen);
     }
 
     /// Timers that may have expired unseen.
@@ -184,7 +184,8 @@ impl<'a, const N: usize> Attempt<'a, N> {
             let mut other = *before;
             other.departures = other.departures.with(way);
             other.run(self.terms, self.out, self.observation.at, event);
-            if !other.same(after) && other.departures.len() <= MAX_DEPARTURES {
+            let ends = other.tcb.state != before.tcb.state;
+            if ends && !other.same(after) && other.departures.len() <= MAX_DEPARTURES {
                 self.explain_from(&other, unseen);
             }
         }
@@ -232,36 +233,38 @@ impl<'a, const N: usize> Attempt<'a, N> {
         let mut after = *candidate;
         after.run(self.terms, self.out, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
-        self.push(&after);
         for way in each(after.other_ways(candidate, event)) {
-            self.push_other(candidate, &after, event, way, &OPEN_CHOICES);
+            if self.push_other(candidate, &after, event, way) {
+                after.kept = after.kept.with(way);
+            }
         }
+        self.push(&after);
         Ok(())
     }
 
     fn push(&mut self, candidate: &Candidate) {
         self.found |= candidate.departures == self.granted;
-        self.next.push(candidate);
+        let mut candidate = *candidate;
+        if !self.terms.tap.transitions {
+            candidate.shown = candidate.tcb.state;
+        }
+        self.next.push(&candidate);
     }
 
-    fn push_other(
-        &mut self,
-        before: &Candidate,
-        after: &Candidate,
-        event: &Event,
-        way: Departures,
-        choices: &Choices,
-    ) {
+    /// The event under another reading; false when that makes no difference.
+    fn push_other(&mut self, before: &Candidate, after: &Candidate, event: &Event, way: Departures) -> bool {
         let mut other = *before;
         other.departures = other.departures.with(way);
         if other.departures.len() > MAX_DEPARTURES {
-            return;
+            return false;
         }
-        other.run_with(self.terms, self.out, self.observation.at, event, choices);
+        other.run(self.terms, self.out, self.observation.at, event);
         remember_offer(before, &mut other, event);
-        if !other.same(after) {
+        let differs = !other.same(after);
+        if differs {
             self.push(&other);
         }
+        differs
     }
 
     fn received(&mut self, candidate: &Candidate, segment: &Segment) -> Result<(), Mismatch> {
@@ -298,16 +301,16 @@ impl<'a, const N: usize> Attempt<'a, N> {
     fn other_choices(&mut self, before: &Candidate, segment: &Segment, event: &Event) {
         let profile = &self.terms.profile;
         let state = before.tcb.state;
-        let choices = if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0
-        {
-            Choices { valid_fast_open: true, ..OPEN_CHOICES }
-        } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
-            Choices { valid_cookie: Some(536), ..OPEN_CHOICES }
-        } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
-            Choices { listener: false, ..OPEN_CHOICES }
-        } else {
-            return;
-        };
+        let choices =
+            if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0 {
+                Choices { valid_fast_open: true, ..OPEN_CHOICES }
+            } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
+                Choices { valid_cookie: Some(536), ..OPEN_CHOICES }
+            } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+                Choices { listener: false, ..OPEN_CHOICES }
+            } else {
+                return;
+            };
         let mut other = *before;
         other.run_with(self.terms, self.out, self.observation.at, event, &choices);
         remember_offer(before, &mut other, event);

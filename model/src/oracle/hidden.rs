@@ -150,7 +150,8 @@ impl Candidate {
         };
         let stamps = self.tcb.agreed.timestamps.map(|r| Timestamps { value: r.value, echo: 0 });
         let plain = Options { timestamps: stamps, ..Options::default() };
-        let segment = |flags, seq: Seq, ack: Seq| Segment { options: plain, ..Segment::new(flags, seq.0, ack.0) };
+        let segment =
+            |flags, seq: Seq, ack: Seq| Segment { options: plain, ..Segment::new(flags, seq.0, ack.0) };
         if !state.is_synchronized() && state != State::SynReceived {
             // The SYN that RCV.NXT counts; the peer offers whatever the endpoint then agrees to.
             let irs = numbers.rcv_nxt.map_or(Seq(0), |next| next - 1);

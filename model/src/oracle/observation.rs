@@ -123,8 +123,7 @@ pub struct Tolerance {
 
 impl Tolerance {
     /// 5 % early; 15 % and a second late; half a second for an answer.
-    pub const DEFAULT: Self =
-        Self { early_percent: 5, late_percent: 15, late: 1_000_000, prompt: 500_000 };
+    pub const DEFAULT: Self = Self { early_percent: 5, late_percent: 15, late: 1_000_000, prompt: 500_000 };
 }
 
 impl fmt::Display for Kind {

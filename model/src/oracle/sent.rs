@@ -50,10 +50,8 @@ impl Candidate {
             }
         }
         // Something unacceptable may have come unseen, and this is the answer.
-        let answers = matches!(
-            self.tcb.state,
-            State::Closed | State::Listen | State::SynSent | State::SynReceived
-        );
+        let answers =
+            matches!(self.tcb.state, State::Closed | State::Listen | State::SynSent | State::SynReceived);
         if !terms.tap.received && answers { Ok(()) } else { Err(nearest) }
     }
 

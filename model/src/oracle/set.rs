@@ -33,9 +33,12 @@ impl<const N: usize> Set<N> {
         let used = self.list.iter_mut().take(self.used);
         for known in used {
             if known.same(candidate) {
+                // Either reading led here, so both are still open.
+                let kept = known.kept.both(candidate.kept);
                 if candidate.departures().len() < known.departures().len() {
                     *known = *candidate;
                 }
+                known.kept = kept;
                 return;
             }
         }

@@ -173,10 +173,7 @@ impl Mutator<'_> {
         if state == State::Established {
             let syn = Segment::new(Flags::SYN, rcv_nxt.0.wrapping_add(7), 0);
             let syn_ack = Segment::new(Flags::SYN_ACK, 77_777, rcv_nxt.0.wrapping_add(8));
-            insert(
-                "SYN accepted in ESTABLISHED",
-                &[Kind::Received(syn), Kind::Sent(syn_ack)],
-            );
+            insert("SYN accepted in ESTABLISHED", &[Kind::Received(syn), Kind::Sent(syn_ack)]);
             insert("reset that nobody asked for", &[Kind::Sent(Segment::new(Flags::RST, nxt.0, 0))]);
             insert(
                 "peer's FIN acknowledged before it came",
@@ -269,7 +266,10 @@ fn report(name: &str, tap: Tap) -> f64 {
     let (counts, missed) = detect(tap);
     println!("{name}:");
     for (operator, count) in &counts {
-        println!("  {operator:45} {:4} of {:4}, {:3} as deviations", count.violations, count.all, count.deviations);
+        println!(
+            "  {operator:45} {:4} of {:4}, {:3} as deviations",
+            count.violations, count.all, count.deviations
+        );
     }
     for line in &missed {
         println!("  missed: {line}");
