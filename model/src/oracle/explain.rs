@@ -420,7 +420,7 @@ impl Candidate {
     }
 
     /// The variables that a transition shows.
-    fn check(&self, terms: &Terms, transition: &Transition) -> Result<(), Mismatch> {
+    fn check(&mut self, terms: &Terms, transition: &Transition) -> Result<(), Mismatch> {
         if matches!(transition.to, State::Closed | State::Listen) {
             return Ok(());
         }
@@ -447,6 +447,11 @@ impl Candidate {
             && heard
             && rcv_nxt != rcv.nxt
         {
+            if !terms.tap.received && rcv_nxt.gt(rcv.nxt) {
+                // Text came before the event that moved it.
+                self.tcb.rcv.nxt = rcv_nxt;
+                return Ok(());
+            }
             return Err(Mismatch::RcvNxt { expected: rcv.nxt, seen: rcv_nxt });
         }
         Ok(())

@@ -299,13 +299,14 @@ impl Candidate {
             self.sent_unseen(terms, nxt);
         }
         let synchronized = self.tcb.state.is_synchronized();
-        if !tap.received && synchronized && self.iss_known {
-            if let Some(una) = numbers.una {
-                let snd = &mut self.tcb.snd;
-                if una.gt(snd.una) && una.le(snd.nxt) {
-                    snd.una = una;
-                }
-            }
+        if let Some(una) = numbers.una
+            && !tap.received
+            && synchronized
+            && self.iss_known
+            && una.gt(self.tcb.snd.una)
+            && una.le(self.tcb.snd.nxt)
+        {
+            self.tcb.snd.una = una;
         }
     }
 }
