@@ -77,6 +77,8 @@ pub struct Entry {
     pub before: State,
     /// The state after.
     pub after: State,
+    /// SND.UNA, SND.NXT and RCV.NXT after.
+    pub numbers: (Seq, Seq, Seq),
     /// What.
     pub what: What,
 }
@@ -298,8 +300,9 @@ impl Pair {
     }
 
     fn record(&mut self, side: Side, before: State, what: What) {
-        let after = self.state(side);
-        self.log.push(Entry { at: self.now, side, before, after, what });
+        let Tcb { state: after, snd, rcv, .. } = self.end(side).tcb;
+        let numbers = (snd.una, snd.nxt, rcv.nxt);
+        self.log.push(Entry { at: self.now, side, before, after, numbers, what });
     }
 
     fn happen(&mut self, side: Side, event: &Event) {
