@@ -62,7 +62,7 @@ fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
 }
 
 #[test]
-fn an_orphan_in_fin_wait2_is_no_time_wait() {
+fn an_orphan_in_fin_wait2_is_no_time_wait_until_the_peer_closes() {
     const COUNT: i64 = 50;
     let Some(_turn) = turn(&[]) else { return };
     let namespace = Namespace::new();
@@ -77,6 +77,14 @@ fn an_orphan_in_fin_wait2_is_no_time_wait() {
     assert_eq!(change.ours("tcptracer_fin_wait2_minisockets", &[]), COUNT);
     assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[]), 0);
     agree(&mut agent);
+
+    // No tracepoint shows the peer's FIN.
+    held.servers.clear();
+    agree(&mut agent);
+    let closed = Moment::quiet(&mut agent);
+    let change = closed.since(&orphaned);
+    assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[("path", "minisocket")]), COUNT);
+    assert_eq!(change.ours("tcptracer_fin_wait2_minisockets", &[]), -COUNT);
 }
 
 #[test]
