@@ -63,7 +63,7 @@ impl<'a> Ladder<'a> {
     }
 
     fn entry(&mut self, index: usize, entry: &Entry) {
-        let Entry { at, side, before, after, ref what } = *entry;
+        let Entry { at, side, before, after, ref what, numbers: _ } = *entry;
         let change = if before == after { String::new() } else { format!(" -> {after}") };
         match what {
             What::Note(note) => self.row(at, &line(&[(A, &format!("# {note}"))])),

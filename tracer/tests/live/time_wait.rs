@@ -103,7 +103,7 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
     assert_eq!(counters::of(&short)["sockstat.tw"] + counters::of(&doomed)["sockstat.tw"], 2 * COUNT);
 
     // The orphans' time is over: they end without ever having been TIME_WAIT.
-    until(Duration::from_secs(6), || match agent.metrics().count("tcptracer_fin_wait2_minisockets", &[]) {
+    until(Duration::from_secs(6), || match counters::of(&short)["sockstat.tw"] {
         0 => Ok(()),
         left => Err(format!("{left} orphans")),
     });
