@@ -16,6 +16,10 @@ pub const COPIES_GLOBAL: &str = "ATTACHED_COPIES";
 /// `u64`: 1 where tracing programs may call `bpf_get_socket_cookie` (from 5.12), else 0.
 pub const HAS_COOKIES_GLOBAL: &str = "HAS_COOKIES";
 
+/// [`Record::copy`](crate::Record::copy) of [`Hook::Snapshot`](crate::Hook::Snapshot) records that a sweep made: minisockets that have turned from
+/// FIN_WAIT2 to TIME_WAIT.
+pub const SWEEP_COPY: u8 = 1;
+
 /// The ring buffer that carries [`Record`](crate::Record)s.
 pub const RING_MAP: &str = "RECORDS";
 /// Per-CPU array of `u64`, indexed by [`Hook::count_index`](crate::Hook::count_index).

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::linux::{Evidence, LinuxState, Owner, ResetReason, SocketError, Transition};
-use tracer_ebpf::{Hook, Record, bits, uapi};
+use tracer_ebpf::{Hook, Record, SWEEP_COPY, bits, uapi};
 
 use crate::event::{Event, Family, Flow, SocketId, Task, TimerAction, What};
 
@@ -88,6 +88,7 @@ fn what(hook: Hook, record: &Record, kernel: &Kernel) -> Result<What, Malformed>
         Hook::TimerStart => timer(record, TimerAction::Started)?,
         Hook::TimerCancel => timer(record, TimerAction::Cancelled)?,
         Hook::TimerExpire => timer(record, TimerAction::Expired)?,
+        Hook::Snapshot if record.copy == SWEEP_COPY => What::Swept,
         Hook::Snapshot => {
             let state = state()?;
             let minisocket = record.bits & bits::MINISOCKET != 0;

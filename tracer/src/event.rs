@@ -147,6 +147,9 @@ pub enum What {
         /// When the first SYN+ACK left, CLOCK_MONOTONIC microseconds; 0 when not yet.
         synack_time: u64,
     },
+    /// A timewait minisocket that was FIN_WAIT2 has been found to be TIME_WAIT by a sweep, which comes when it comes: not
+    /// in the order of the hooks.
+    Swept,
     /// A socket that existed when the snapshot was taken.
     Exists {
         /// Its state; NEW_SYN_RECV for a request, the substate for a timewait minisocket.

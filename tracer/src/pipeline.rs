@@ -1,6 +1,9 @@
 //! The loop: ring -> decode -> track -> check -> sinks.
 
-use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration};
+use std::{
+    collections::HashMap, future::Future, ops::ControlFlow, path::PathBuf, pin::pin, sync::mpsc,
+    time::Duration,
+};
 
 use aya::programs::Iter;
 use tracer_ebpf::{Hook, Record};
@@ -16,6 +19,7 @@ use crate::{
         load::{Attached, LoadError, Options},
         readings::{self, Readings},
         ring::{BATCH, Ring},
+        sweep::{self, Sweep, Swept},
     },
     ledger::Ledger,
     reconcile::{Clerk, Report},
@@ -48,6 +52,8 @@ pub trait Sinks {
     fn finding(&mut self, finding: &Finding<'_>);
     /// A record that does not decode, and the hook that it names, if any.
     fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>);
+    /// A sweep for late FINs is done, and what it found has been taken in.
+    fn swept(&mut self, _swept: &Swept) {}
     /// Our counts have been compared with the kernel's.
     fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
@@ -123,6 +129,7 @@ pub async fn run(
         // Everything up to `before` has been seen only if the ring was found empty since.
         let processed = if is_drained { before } else { work.last_event };
         work.flush(processed, sinks);
+        work.sweep(&mut attached, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
             sinks.reconciled(&report);
         }
@@ -189,6 +196,48 @@ fn conclude(step: Step<'_>, ledger: &mut Ledger, sinks: &mut impl Sinks) {
     sinks.finding(&finding);
 }
 
+/// Time until a sweep that could not be started is tried again.
+const FAILED_SWEEP: Duration = Duration::from_secs(60);
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When to sweep, and the sweep that is under way.
+#[derive(Default)]
+struct Sweeps {
+    due: u64,
+    running: Option<mpsc::Receiver<Swept>>,
+    done: Option<Swept>,
+    /// Where namespaces were found.
+    places: HashMap<u64, PathBuf>,
+}
+
+impl Sweeps {
+    const fn is_due(&self, now: u64) -> bool {
+        self.running.is_none() && self.done.is_none() && now >= self.due
+    }
+
+    /// The outcome, as soon as everything up to its end has been processed.
+    fn done(&mut self, processed: u64) -> Option<Swept> {
+        match self.running.as_ref()?.try_recv() {
+            Ok(swept) => self.done = Some(swept),
+            Err(mpsc::TryRecvError::Empty) => return None,
+            Err(mpsc::TryRecvError::Disconnected) if self.done.is_none() => {
+                // The sweeper died.
+                self.running = None;
+                self.due = now() + nanoseconds(FAILED_SWEEP);
+            }
+            Err(mpsc::TryRecvError::Disconnected) => {}
+        }
+        let mut swept = self.done.take_if(|swept| swept.until <= processed)?;
+        self.running = None;
+        self.places = std::mem::take(&mut swept.places);
+        self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.duration() * sweep::SHARE));
+        Some(swept)
+    }
+}
+
 /// What the loop carries from batch to batch.
 struct Work {
     tracker: Tracker,
@@ -196,6 +245,7 @@ struct Work {
     clerk: Option<Clerk>,
     /// The kernel's books are being read.
     reading: Option<mpsc::Receiver<Readings>>,
+    sweeps: Sweeps,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
     loss_mark: u64,
@@ -209,6 +259,7 @@ impl Work {
             ledger: Ledger::default(),
             clerk: config.reconcile.map(Clerk::new),
             reading: None,
+            sweeps: Sweeps::default(),
             fates: counts::fates(attached),
             counted: now(),
             loss_mark: 0,
@@ -254,6 +305,53 @@ impl Work {
     fn flush(&mut self, now: u64, sinks: &mut impl Sinks) {
         let Self { tracker, ledger, .. } = self;
         tracker.flush(now, &mut |step| conclude(step, ledger, sinks));
+    }
+
+    /// Looks for late FINs where they may have come. What a sweep found is taken in when everything up to its end has
+    /// been: each minisocket's birth comes first.
+    fn sweep(&mut self, attached: &mut Attached, processed: u64, sinks: &mut impl Sinks) {
+        let due = self.sweeps.is_due(now());
+        if due && self.tracker.books().with_fin_wait2_minisockets().next().is_some() {
+            self.start_sweep(attached);
+        }
+        if let Some(swept) = self.sweeps.done(processed) {
+            for record in swept.records.chunks_exact(Record::SIZE) {
+                self.sweep_record(record, attached, sinks);
+            }
+            sinks.swept(&swept);
+        }
+    }
+
+    fn start_sweep(&mut self, attached: &mut Attached) {
+        let program: Option<&mut Iter> = if attached.sweep_problem.is_none() {
+            attached.ebpf.program_mut("sweep").and_then(|program| program.try_into().ok())
+        } else {
+            None
+        };
+        let Some(program) = program else { return };
+        let namespaces = self.tracker.books().with_fin_wait2_minisockets();
+        match Sweep::new(program, namespaces, std::mem::take(&mut self.sweeps.places)) {
+            Ok(sweep) => {
+                let (sender, receiver) = mpsc::channel();
+                self.sweeps.running = Some(receiver);
+                // Nobody waits any more when the agent is about to end.
+                drop(tokio::task::spawn_blocking(move || drop(sender.send(sweep.run()))));
+            }
+            Err(error) => {
+                log::warn!("cannot look for late FINs: {error}");
+                self.sweeps.due = now() + nanoseconds(FAILED_SWEEP);
+            }
+        }
+    }
+
+    fn sweep_record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
+        match decode::decode(record, &attached.kernel) {
+            Ok(event) => {
+                let Self { tracker, ledger, .. } = self;
+                tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
+            }
+            Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
+        }
     }
 
     /// Compares our counts with the kernel's, whose books are read on a thread of their own: it moves through the

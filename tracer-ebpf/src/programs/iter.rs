@@ -1,13 +1,15 @@
-//! `iter/tcp`: the sockets of one network namespace that exist now, minisockets included.
+//! `iter/tcp`: the sockets of one network namespace that exist now, minisockets included; and a sweep through the timewait
+//! minisockets for what no hook tells of them.
 
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
-use tracer_ebpf::{Field, Hook, Record, uapi::tcp_state};
+use tracer_ebpf::{Field, Hook, Record, SWEEP_COPY, uapi::tcp_state};
 
 use super::{
     emit::stamp,
     kernel::{Kernel, load_or_zero},
+    maps::ORPHANS,
     minisocket::{self, Minisocket},
     socket::{cookie, fill, stay, tcp_sock},
 };
@@ -51,10 +53,47 @@ fn snapshot(context: *mut c_void) -> i32 {
     }
     // Makes a cookie where there is none yet, so that later events can be joined to this snapshot.
     record.cookie = cookie(sock);
-    // SAFETY: `meta` comes from the context and the record lives on this stack. A full buffer makes the kernel
-    // call again for the same socket.
-    unsafe {
-        bpf_seq_write((*meta).seq.cast(), (&raw const record).cast(), Record::SIZE as u32);
+    if state == tcp_state::TIME_WAIT && record.to == tcp_state::FIN_WAIT2 {
+        minisocket::watch(record.socket, record.cookie);
     }
+    write(meta, &record);
     0
+}
+
+/// The FIN that turns an orphan's FIN_WAIT2 minisocket into TIME_WAIT fires no hook: `tcp_timewait_state_process()`
+/// stores the substate, and `mod_timer()` leaves a timer alone that stays in its bucket. One record for each that has
+/// turned since the last sweep.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+fn sweep(context: *mut c_void) -> i32 {
+    // SAFETY: as above.
+    let Context { meta, sock } = unsafe { context.cast::<Context>().read_volatile() };
+    if sock.is_null() || load_or_zero::<u8>(sock, Field::State) != tcp_state::TIME_WAIT {
+        return 0;
+    }
+    let address = sock as u64;
+    // SAFETY: the entry is copied at once; one that is reused meanwhile shows another cookie.
+    let Some(watched) = (unsafe { ORPHANS.get(address) }).copied() else { return 0 };
+    let is_same = watched == minisocket::cookie(address);
+    if is_same && minisocket::substate(address) != tcp_state::TIME_WAIT {
+        return 0;
+    }
+    if is_same {
+        let mut record = Record::EMPTY;
+        stamp(&mut record, Hook::Snapshot, SWEEP_COPY);
+        minisocket::fill(&mut record, address, Minisocket::Timewait);
+        if !write(meta, &record) {
+            // The buffer is full, and the kernel calls again.
+            return 0;
+        }
+    }
+    minisocket::unwatch(address);
+    0
+}
+
+/// False: the buffer had no room, and the kernel calls again for the same socket.
+#[inline(always)]
+fn write(meta: *const Meta, record: &Record) -> bool {
+    // SAFETY: `meta` comes from the context, and the record lives on the caller's stack.
+    unsafe { bpf_seq_write((*meta).seq.cast(), (&raw const *record).cast(), Record::SIZE as u32) == 0 }
 }

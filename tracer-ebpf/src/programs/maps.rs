@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{PerCpuArray, RingBuf},
+    maps::{HashMap, PerCpuArray, RingBuf},
 };
 use tracer_ebpf::{FIELDS, Field, Hook, MISSING, Outcome};
 
@@ -18,6 +18,11 @@ static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNTS, 0)
 /// Firings that a copy has handled lately, per hook.
 #[map]
 pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
+
+/// Timewait minisockets that were FIN_WAIT2 when they were last heard of: address to cookie. The FIN that makes them
+/// TIME_WAIT fires no hook, so a sweep looks at them. What finds no room here is found out when it ends.
+#[map]
+pub static ORPHANS: HashMap<u64, u64> = HashMap::with_max_entries(1 << 17, 0);
 
 #[unsafe(no_mangle)]
 static OFFSETS: [u32; FIELDS.len()] = [MISSING; FIELDS.len()];

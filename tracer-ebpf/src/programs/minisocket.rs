@@ -4,7 +4,7 @@ use tracer_ebpf::{Field, Record, bits, uapi};
 
 use super::{
     kernel::probe,
-    maps::offset,
+    maps::{ORPHANS, offset},
     socket::{put_v4, stay},
 };
 
@@ -29,6 +29,26 @@ pub fn cookie(minisocket: u64) -> u64 {
     probe(minisocket, Field::Cookie)
 }
 
+/// TIME_WAIT or FIN_WAIT2, of a timewait minisocket.
+#[inline(always)]
+pub fn substate(timewait: u64) -> u8 {
+    probe(timewait, Field::TimewaitSubstate)
+}
+
+/// Remembers a timewait minisocket that is FIN_WAIT2 for the sweep.
+#[inline(always)]
+pub fn watch(address: u64, cookie: u64) {
+    // No room: it is found out when it ends.
+    let _ = ORPHANS.insert(address, cookie, 0);
+}
+
+/// Nothing more has to be found out about it.
+#[inline(always)]
+pub fn unwatch(address: u64) {
+    // As a rule it was never watched.
+    let _ = ORPHANS.remove(address);
+}
+
 /// Everything that the record says about the minisocket at this address.
 #[inline(always)]
 pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
@@ -49,7 +69,7 @@ pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
     match kind {
         Minisocket::Timewait => {
             record.local_port = u16::from_be(probe(address, Field::TimewaitSourcePort));
-            stay(record, probe(address, Field::TimewaitSubstate));
+            stay(record, substate(address));
             record.rcv_nxt = probe(address, Field::TimewaitRcvNxt);
             record.nxt = probe(address, Field::TimewaitSndNxt);
         }

@@ -3,7 +3,7 @@
 //! Every timer of the kernel comes by here, so the first thing is one load and two compares.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::{Field, Hook, Outcome};
+use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 
 use super::{
     copies,
@@ -54,9 +54,17 @@ fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
     };
     let address = kernel::address(context, 0).wrapping_sub(u64::from(offset(member)));
     // A re-arm repeats what was noted, but never with the same deadline.
-    let life = address ^ minisocket::cookie(address) << 20;
+    let cookie = minisocket::cookie(address);
+    let life = address ^ cookie << 20;
     if !claim(hook, copy, Firing { life, what: expires }) {
         return;
+    }
+    if matches!(kind, Minisocket::Timewait) {
+        if matches!(hook, Hook::TimerStart) && minisocket::substate(address) == tcp_state::FIN_WAIT2 {
+            minisocket::watch(address, cookie);
+        } else {
+            minisocket::unwatch(address);
+        }
     }
     emit(context, hook, copy, |record| {
         minisocket::fill(record, address, kind);

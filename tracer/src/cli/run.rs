@@ -20,6 +20,7 @@ use crate::{
         btf::{BtfError, Types},
         counts,
         load::Options,
+        sweep::Swept,
     },
     ledger::KernelCounter,
     pipeline::{self, Config, PipelineError, Sinks, State},
@@ -225,6 +226,9 @@ impl Sinks for Agent {
                 log::warn!("hook {}: {problem}", status.hook.name());
             }
         }
+        if let Some(problem) = &state.attached.sweep_problem {
+            log::warn!("no sweep for late FINs, which are noticed only when the minisocket ends: {problem}");
+        }
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
@@ -244,6 +248,13 @@ impl Sinks for Agent {
     fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>) {
         log::error!("a record cannot be read ({reason}); its event is lost");
         self.metrics.invalid(hook);
+    }
+
+    fn swept(&mut self, swept: &Swept) {
+        self.metrics.swept(swept.duration());
+        for problem in &swept.problems {
+            log::warn!("{problem}");
+        }
     }
 
     fn reconciled(&mut self, report: &Report) {

@@ -147,6 +147,8 @@ pub struct Attached {
     pub counts: PerCpuArray<MapData, u64>,
     /// Offsets that were resolved, in the order of [`tracer_ebpf::FIELDS`].
     pub offsets: Vec<u32>,
+    /// Why there is no sweep for late FINs; `None`: there is one.
+    pub sweep_problem: Option<String>,
     /// False on kernels that give tracing programs no socket cookies: sockets are told apart by address then.
     pub has_cookies: bool,
 }
@@ -241,6 +243,7 @@ impl Attached {
             hooks.push(status);
         }
         hooks.push(load_snapshot(&mut ebpf, btf));
+        let sweep_problem = load_iterator(&mut ebpf, btf, "sweep").err().map(|error| chain(&error));
 
         let ring = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
             .map_err(|source| LoadError::Map { name: RING_MAP, source })?;
@@ -249,7 +252,8 @@ impl Attached {
                 .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
         let kernel = types.for_decoder();
         let offsets = offsets.clone();
-        Ok((Self { ebpf, hooks, programs, kernel, counts, offsets, has_cookies: *has_cookies == 1 }, ring))
+        let has_cookies = *has_cookies == 1;
+        Ok((Self { ebpf, hooks, programs, kernel, counts, offsets, sweep_problem, has_cookies }, ring))
     }
 }
 
@@ -397,14 +401,16 @@ fn tolerable(status: &HookStatus, error: ProgramError) -> Result<String, LoadErr
 }
 
 fn load_snapshot(ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {
-    let loaded = ebpf.program_mut("snapshot").ok_or(ProgramError::NotLoaded).and_then(|program| {
-        let program: &mut Iter = program.try_into()?;
-        program.load(Hook::Snapshot.name(), btf)
-    });
+    let loaded = load_iterator(ebpf, btf, "snapshot");
     HookStatus {
         hook: Hook::Snapshot,
         kind: Kind::Iter,
         copies: loaded.is_ok().into(),
         problem: loaded.err().map(|error| chain(&error)),
     }
+}
+
+fn load_iterator(ebpf: &mut Ebpf, btf: &Btf, name: &str) -> Result<(), ProgramError> {
+    let program: &mut Iter = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load(Hook::Snapshot.name(), btf)
 }

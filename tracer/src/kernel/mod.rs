@@ -12,3 +12,4 @@ pub mod probe;
 pub mod procfs;
 pub mod readings;
 pub mod ring;
+pub mod sweep;

@@ -70,6 +70,8 @@ pub struct Trial {
     pub hooks: Vec<HookStatus>,
     /// False on kernels that give tracing programs no socket cookies.
     pub has_cookies: bool,
+    /// Why there is no sweep for late FINs; `None`: there is one.
+    pub sweep_problem: Option<String>,
     /// Sockets that were listed; `None` when the iterator did not load.
     pub listed: Option<Listed>,
 }
@@ -163,7 +165,8 @@ fn try_out(types: &Types) -> Result<Trial, LoadError> {
         }
     });
     let has_cookies = attached.has_cookies;
-    Ok(Trial { hooks: std::mem::take(&mut attached.hooks), has_cookies, listed })
+    let sweep_problem = attached.sweep_problem.take();
+    Ok(Trial { hooks: std::mem::take(&mut attached.hooks), has_cookies, sweep_problem, listed })
 }
 
 /// Who asks, and what the kernel lets them do.

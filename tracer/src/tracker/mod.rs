@@ -86,6 +86,9 @@ impl Tracker {
 
     /// Takes in one event; each step that follows from it is handed to `each`, in order.
     pub fn observe(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        if event.what == What::Swept {
+            return self.swept(event, each);
+        }
         self.latest = event.time;
         self.quiet = false;
         let number = Cpus::number(event);
@@ -116,6 +119,7 @@ impl Tracker {
                 self.request(event, number, action, synack_time, each);
             }
             What::Exists { .. } => self.exists(event, each),
+            What::Swept => {}
         }
     }
 
@@ -188,6 +192,18 @@ impl Tracker {
     fn forget(&mut self, id: u32) {
         if let Some(gone) = self.connections.remove(id) {
             self.books.leave(gone.state, gone.family(), gone.netns);
+        }
+    }
+
+    /// A minisocket's timer starts on this CPU at an address that is known: unless it was stopped here, where a timer that
+    /// starts over is stopped, the one before has ended on another CPU, and nothing has come after it there yet.
+    fn resolve_elsewhere(&mut self, event: &Event, cpu: usize, each: &mut impl FnMut(Step<'_>)) {
+        let address = event.socket.address;
+        for number in self.cpus.numbers().filter(|number| *number != cpu) {
+            let pending = &self.cpus.get(number).pending;
+            if pending.as_ref().is_some_and(|pending| pending.socket.address == address) {
+                self.resolve(number, None, each);
+            }
         }
     }
 

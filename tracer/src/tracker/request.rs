@@ -42,6 +42,10 @@ impl Tracker {
         each: &mut impl FnMut(Step<'_>),
     ) {
         let stopped = self.cpus.get(cpu).pending.take();
+        let known = self.requests.contains_key(&event.socket.address);
+        if action == TimerAction::Started && stopped.is_none() && known {
+            self.resolve_elsewhere(event, cpu, each);
+        }
         if let Some(known) = self.requests.get_mut(&event.socket.address)
             && event.time < known.since
         {

@@ -69,8 +69,15 @@ impl Tracker {
         substate: LinuxState,
         each: &mut impl FnMut(Step<'_>),
     ) {
-        let cancelled = self.cpus.get(cpu).pending.take();
+        let mut cancelled = self.cpus.get(cpu).pending.take();
         let address = event.socket.address;
+        // The memory of a minisocket that has just ended may be the next one.
+        if let Some(other) = cancelled.take_if(|other| other.socket.cookie != event.socket.cookie) {
+            self.timewait_cut_short(&other, cpu, Some(event), each);
+        }
+        if action == TimerAction::Started && cancelled.is_none() && self.timewaits.contains_key(&address) {
+            self.resolve_elsewhere(event, cpu, each);
+        }
         let mut known = self.timewaits.get_mut(&address);
         if let Some(known) = known.as_deref_mut()
             && event.time < known.since
@@ -104,6 +111,17 @@ impl Tracker {
                 self.note_timewait(event, substate, each);
                 self.end_timewait(event, TimewaitEnd::Expired, each);
             }
+        }
+    }
+
+    /// A sweep has found the peer's FIN. It may be late: the minisocket may have ended since, or another one may live at
+    /// its address.
+    pub(super) fn swept(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        let Some(known) = self.timewaits.get_mut(&event.socket.address) else { return };
+        if event.time >= known.since && known.convert(event, LinuxState::TimeWait, &mut self.books) {
+            // That FIN moved no timer, or the timer would have told.
+            known.converted = false;
+            each(Step { event, connection: None, kind: StepKind::TimewaitConverted });
         }
     }
 

@@ -123,3 +123,116 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
     });
     agree(&mut agent);
 }
+
+/// Orphans by substate, as `/proc/net/tcp` lists them now: TIME_WAIT, and FIN_WAIT2 (there are no full sockets in it).
+fn listed() -> [i64; 2] {
+    let sockets = counters::sockets();
+    ["time_wait", "fin_wait2"].map(|state| i64::try_from(sockets[state]).unwrap())
+}
+
+fn gauges(metrics: &Metrics) -> [i64; 2] {
+    ["tcptracer_time_wait_sockets", "tcptracer_fin_wait2_minisockets"].map(|name| metrics.count(name, &[]))
+}
+
+fn sweeps(metrics: &Metrics) -> i64 {
+    metrics.count("tcptracer_sweep_duration_seconds_count", &[])
+}
+
+/// Waits for two sweeps, of which the second began after this call, and expects that nothing was left to be found.
+fn agree_within_two_sweeps(agent: &mut Agent, what: &str) {
+    let before = sweeps(&agent.metrics());
+    until(Duration::from_secs(8), || {
+        let metrics = agent.metrics();
+        let found = gauges(&metrics);
+        assert_eq!(
+            found.iter().sum::<i64>(),
+            Host::read().sum("sockstat.tw"),
+            "{what}: the sum, at each moment"
+        );
+        if found == listed() {
+            return Ok(());
+        }
+        let swept = sweeps(&metrics) - before;
+        assert!(swept <= 2, "{what}: after {swept} sweeps ours are {found:?}, listed {:?}", listed());
+        Err(format!("{what}: ours {found:?}, listed {:?}, {swept} sweeps", listed()))
+    });
+}
+
+#[test]
+fn a_fin_that_no_hook_shows_is_found_by_the_next_sweep() {
+    const COUNT: usize = 1000;
+    let Some(_turn) = turn(&[]) else { return };
+    let namespaces = [Namespace::new(), Namespace::new()];
+    let mut agent = Agent::start();
+    let start = Moment::quiet(&mut agent);
+    let mut held: Vec<_> = namespaces
+        .iter()
+        .zip([Family::Ipv4, Family::Ipv6])
+        .map(|(namespace, family)| Held::open(namespace, family, COUNT))
+        .collect();
+    for held in &mut held {
+        held.clients.clear();
+    }
+    let total = i64::try_from(2 * COUNT).unwrap();
+    let orphaned = Moment::quiet(&mut agent);
+    let change = orphaned.since(&start);
+    let waiting = change.ours("tcptracer_fin_wait2_minisockets", &[]);
+    assert_eq!(waiting, total, "every peer is yet to close");
+    agree_within_two_sweeps(&mut agent, "no FIN");
+
+    // A third of the peers close, and then the rest.
+    for held in &mut held {
+        held.servers.truncate(2 * COUNT / 3);
+    }
+    agree_within_two_sweeps(&mut agent, "a third");
+    for held in &mut held {
+        held.servers.clear();
+    }
+    agree_within_two_sweeps(&mut agent, "all");
+    let closed = Moment::quiet(&mut agent);
+    let change = closed.since(&start);
+    change.assert_healthy();
+    assert_eq!(change.ours("tcptracer_fin_wait2_minisockets", &[]), 0);
+    assert_eq!(change.ours("tcptracer_time_wait_sockets", &[]), total);
+    assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[("path", "minisocket")]), total);
+
+    // Nothing is left to be looked for.
+    let before = sweeps(&agent.metrics());
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(sweeps(&agent.metrics()), before, "a sweep without a FIN_WAIT2 minisocket");
+}
+
+#[test]
+fn orphans_of_before_the_agent_are_swept_as_well() {
+    const COUNT: usize = 100;
+    let Some(_turn) = turn(&[]) else { return };
+    let namespace = Namespace::new();
+    let mut held = Held::open(&namespace, Family::Ipv4, COUNT);
+    held.clients.clear();
+    let mut agent = Agent::start();
+    let start = Moment::quiet(&mut agent);
+    assert_eq!(gauges(&start.metrics), listed());
+    held.servers.clear();
+    agree_within_two_sweeps(&mut agent, "adopted");
+    let end = Moment::quiet(&mut agent);
+    let entered = end.since(&start).ours("tcptracer_time_wait_entered_total", &[("path", "minisocket")]);
+    assert_eq!(entered, i64::try_from(COUNT).unwrap());
+}
+
+#[test]
+fn connections_closed_by_the_client_are_in_time_wait() {
+    let Some(_turn) = turn(&[]) else { return };
+    let namespace = Namespace::new();
+    let mut agent = Agent::start();
+    for family in [Family::Ipv4, Family::Ipv6] {
+        Load { connections: 5000, lanes: 2, family, ending: Ending::Client, exchanges: 0 }.run(&namespace);
+        agree(&mut agent);
+        agree_within_two_sweeps(&mut agent, "closed by the client");
+    }
+    // Our own connect() may take a port out of TIME_WAIT.
+    let recycled = counters::of(&namespace)["TcpExt.TWRecycled"];
+    let metrics = agent.metrics();
+    assert_eq!(gauges(&metrics), [10_000 - recycled, 0]);
+    assert_eq!(metrics.count("tcptracer_time_wait_entered_total", &[]), 10_000);
+    assert_eq!(metrics.count("tcptracer_time_wait_ended_total", &[("cause", "reused")]), recycled);
+}

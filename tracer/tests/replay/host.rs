@@ -269,6 +269,14 @@ impl Host {
         self.record(timer_hook(action), timewait.id, timewait.flow, None, what);
     }
 
+    /// A sweep comes by, at this time, and finds the peer's FIN.
+    pub fn swept(&mut self, timewait: &Minisocket, time: u64) {
+        self.record(Hook::Snapshot, timewait.id, timewait.flow, None, What::Swept);
+        if let Some(event) = self.events.last_mut() {
+            event.time = time;
+        }
+    }
+
     /// The usual end after a minute.
     pub fn expire(&mut self, timewait: &Minisocket) {
         self.timewait_timer(timewait, TimerAction::Cancelled);

@@ -155,6 +155,94 @@ fn a_listing_notices_that_fin_earlier() {
     watch.books_balance();
 }
 
+/// An orphan in FIN_WAIT2.
+fn orphan(host: &mut Host) -> Minisocket {
+    let mut client = established(host);
+    host.close(&mut client);
+    host.fin_acknowledged(&mut client);
+    host.time_wait(&mut client, FinWait2)
+}
+
+#[test]
+fn a_sweep_finds_the_fin_that_moved_no_timer() {
+    let mut host = Host::new();
+    let mut timewait = orphan(&mut host);
+    host.wait(SECOND);
+    host.swept(&timewait, host.now);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.told.last().unwrap().kind, StepKind::TimewaitConverted);
+    assert_eq!((watch.fin_wait2_minisockets(), watch.sockets(TimeWait)), (0, 1));
+    watch.books_balance();
+
+    // Another FIN later moves the timer, and the end comes once.
+    timewait.substate = TimeWait;
+    host.wait(5 * SECOND);
+    host.timewait_timer(&timewait, TimerAction::Cancelled);
+    host.timewait_timer(&timewait, TimerAction::Started);
+    host.wait(60 * SECOND);
+    host.expire(&timewait);
+    let watch = Watch::of(&host.events);
+    let told = |kind| watch.told.iter().filter(|told| told.kind == kind).count();
+    assert_eq!((told(StepKind::TimewaitConverted), told(StepKind::TimewaitRestarted)), (1, 1));
+    assert_eq!(watch.ends().len(), 1);
+}
+
+#[test]
+fn a_sweep_that_comes_late_changes_nothing() {
+    // After the timer has told.
+    let mut host = Host::new();
+    let mut timewait = orphan(&mut host);
+    host.wait(SECOND);
+    let swept_at = host.now;
+    timewait.substate = TimeWait;
+    host.timewait_timer(&timewait, TimerAction::Cancelled);
+    host.timewait_timer(&timewait, TimerAction::Started);
+    host.swept(&timewait, swept_at);
+    let watch = Watch::of(&host.events);
+    let converted = watch.told.iter().filter(|told| told.kind == StepKind::TimewaitConverted).count();
+    assert_eq!((converted, watch.sockets(TimeWait)), (1, 1));
+
+    // After the end.
+    let swept_at = host.now;
+    host.wait(60 * SECOND);
+    host.expire(&timewait);
+    host.swept(&timewait, swept_at);
+    let watch = Watch::of(&host.events);
+    assert_eq!((watch.fin_wait2_minisockets(), watch.sockets(TimeWait)), (0, 0));
+    assert_eq!(watch.ends().len(), 1);
+    watch.books_balance();
+}
+
+#[test]
+fn a_sweep_of_one_says_nothing_of_the_next_in_the_same_memory() {
+    let mut host = Host::new();
+    let first = orphan(&mut host);
+    let swept_at = host.now;
+    host.expire(&first);
+    let mut second = orphan(&mut host);
+    second.id.address = first.id.address;
+    if let Some(born) = host.events.iter_mut().rfind(|event| event.hook == Hook::TimerStart) {
+        born.socket = second.id;
+    }
+    host.swept(&first, swept_at);
+    // Without cookies, only the time tells.
+    host.swept(&second, swept_at);
+    let watch = Watch::of(&host.events);
+    assert_eq!((watch.fin_wait2_minisockets(), watch.sockets(TimeWait)), (1, 0));
+}
+
+#[test]
+fn a_sweep_does_not_come_between_the_end_of_a_timer_and_what_it_means() {
+    let mut host = Host::new();
+    let (_, timewait) = in_time_wait(&mut host);
+    let other = orphan(&mut host);
+    host.wait(60 * SECOND);
+    host.timewait_timer(&timewait, TimerAction::Cancelled);
+    host.swept(&other, host.now);
+    host.timewait_timer(&timewait, TimerAction::Expired);
+    assert_eq!(Watch::of(&host.events).ends()[0].1, TimewaitEnd::Expired);
+}
+
 #[test]
 fn an_orphan_whose_peer_never_closes_was_never_in_time_wait() {
     let mut host = Host::new();
@@ -225,6 +313,37 @@ fn another_cpu_does_not_end_it() {
     host.cpu = 0;
     host.timewait_timer(&timewait, TimerAction::Expired);
     assert_eq!(Watch::of(&host.events).ends()[0].1, TimewaitEnd::Expired);
+}
+
+/// A minisocket is taken by our own connect, and its memory is the next minisocket's, whose timer starts on `cpu`
+/// before anything else happens where the first one ended.
+fn memory_used_again(cpu: u16) {
+    let mut host = Host::new();
+    let (_, first) = in_time_wait(&mut host);
+    let mut other = host.client(Family::Ipv4, 40_001, 80);
+    host.established(&mut other);
+    host.close(&mut other);
+    host.fin_acknowledged(&mut other);
+    host.wait(2 * SECOND);
+    host.client(Family::Ipv4, 40_000, 80);
+    host.timewait_timer(&first, TimerAction::Cancelled);
+    host.cpu = cpu;
+    let mut second = host.minisocket(&other, TimeWait);
+    second.id.address = first.id.address;
+    host.timewait_timer(&second, TimerAction::Started);
+    host.goes(&mut other, Close);
+    host.cpu = 0;
+    host.client(Family::Ipv4, 40_002, 443);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.ends().iter().map(|end| end.1).collect::<Vec<_>>(), [TimewaitEnd::Reused]);
+    assert_eq!(watch.sockets(TimeWait), 1, "the second one lives");
+    watch.books_balance();
+}
+
+#[test]
+fn the_end_of_one_is_not_the_end_of_the_next_in_the_same_memory() {
+    memory_used_again(0);
+    memory_used_again(1);
 }
 
 #[test]

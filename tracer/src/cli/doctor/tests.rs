@@ -32,6 +32,7 @@ fn complete() -> Probe {
         trial: Some(Ok(Trial {
             hooks: Hook::ALL.map(attached).to_vec(),
             has_cookies: true,
+            sweep_problem: None,
             listed: Some(Listed { sockets: 12, namespaces: 3, problems: Vec::new() }),
         })),
         symbols: vec![("tw_timer_handler", true), ("reqsk_timer_handler", true)],

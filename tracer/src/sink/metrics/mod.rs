@@ -14,8 +14,10 @@ mod tests;
 mod time_wait;
 mod transitions;
 
+use std::time::Duration;
+
 use model::linux::{LinuxState, Transition};
-use prometheus::{IntCounter, IntGaugeVec, Registry};
+use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry};
 use tracer_ebpf::Hook;
 
 use crate::{
@@ -42,6 +44,7 @@ pub struct Metrics {
     health: health::Health,
     differences: IntGaugeVec,
     comparisons: IntCounter,
+    sweeps: Histogram,
 }
 
 impl Metrics {
@@ -66,6 +69,13 @@ impl Metrics {
                 "Our count minus the kernel's since the agent began, by the kernel's counter; where network namespaces differ, \
                  the difference that is furthest from 0.",
                 &["counter"],
+            )?,
+            sweeps: family::histogram(
+                &registry,
+                "sweep_duration_seconds",
+                "Time that a sweep for late FINs took, in seconds. A FIN that turns an orphan's FIN_WAIT2 minisocket into \
+                 TIME_WAIT fires no hook and is noticed by the next sweep.",
+                &[0.0001, 0.001, 0.01, 0.1, 1.0, 10.0],
             )?,
             comparisons: family::counter(
                 &registry,
@@ -180,6 +190,11 @@ impl Metrics {
         for (name, stats) in programs {
             self.health.program(name, stats);
         }
+    }
+
+    /// Observes one sweep for late FINs.
+    pub fn swept(&self, duration: Duration) {
+        self.sweeps.observe(duration.as_secs_f64());
     }
 
     /// Counts one comparison with the kernel's counters.

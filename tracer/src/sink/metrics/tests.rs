@@ -464,6 +464,8 @@ const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("tracked_sockets", "gauge", &[]),
     ("tracked_sockets_limit", "gauge", &[]),
     ("hook_attached", "gauge", &["hook", "kind"]),
+    ("sweep_duration_seconds", "histogram", &[]),
+    ("kernel_comparisons_total", "counter", &[]),
     ("build_info", "gauge", &["version", "revision"]),
     ("kernel_info", "gauge", &["release", "machine"]),
 ];

@@ -1,0 +1,127 @@
+//! The sweep: looks for FIN_WAIT2 minisockets that the peer's FIN has turned into TIME_WAIT, which fires no hook.
+//!
+//! `iter/tcp` walks the sockets of a namespace and writes a record for each that has turned since the last sweep. A walk
+//! costs with the number of sockets, so it happens only where such minisockets exist, on a thread of its own, and takes
+//! at most one part in [`SHARE`] of one CPU.
+
+use std::{
+    collections::HashMap,
+    io::Read,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use aya::programs::{
+    Iter, ProgramError,
+    iter::{IterLink, IterLinkId},
+};
+use tracer_ebpf::Record;
+
+use super::{
+    clock,
+    netns::{self, Namespace},
+};
+
+/// A sweep may take one part in so many of the time.
+pub const SHARE: u32 = 100;
+
+/// The least time between two sweeps.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A sweep that is ready to start: one link for each namespace, by what records carry of it.
+#[derive(Debug)]
+pub struct Sweep {
+    links: Vec<(u64, IterLink)>,
+    places: HashMap<u64, PathBuf>,
+}
+
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// When it was begun, CLOCK_MONOTONIC nanoseconds.
+    pub from: u64,
+    /// When it was done.
+    pub until: u64,
+    /// Records, back to back: cut with [`Record::SIZE`].
+    pub records: Vec<u8>,
+    /// Why namespaces were not swept.
+    pub problems: Vec<String>,
+    /// Where namespaces were found, for the next sweep.
+    pub places: HashMap<u64, PathBuf>,
+}
+
+impl Swept {
+    /// How long it took.
+    #[must_use]
+    pub const fn duration(&self) -> Duration {
+        Duration::from_nanos(self.until.saturating_sub(self.from))
+    }
+}
+
+impl Sweep {
+    /// Prepares a sweep of these namespaces. `places`: where the last sweep found them.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError`] when the iterator cannot be linked.
+    pub fn new(
+        program: &mut Iter,
+        namespaces: impl Iterator<Item = u64>,
+        places: HashMap<u64, PathBuf>,
+    ) -> Result<Self, ProgramError> {
+        let links = namespaces
+            .map(|netns| {
+                let link: IterLinkId = program.attach()?;
+                Ok((netns, program.take_link(link)?))
+            })
+            .collect::<Result<_, ProgramError>>()?;
+        Ok(Self { links, places })
+    }
+
+    /// Walks through the namespaces.
+    #[must_use]
+    pub fn run(self) -> Swept {
+        let Self { links, mut places } = self;
+        let mut swept = Swept { from: clock::now(), ..Swept::default() };
+        let is_known = |netns: &u64| {
+            let place = places.get(netns);
+            let namespace = place.and_then(|place| Namespace::open(place).ok());
+            namespace.is_some_and(|namespace| namespace.identity().is_ok_and(|found| found == *netns))
+        };
+        if !links.iter().all(|(netns, _)| is_known(netns)) {
+            places = netns::all()
+                .into_values()
+                .filter_map(|namespace| Some((namespace.identity().ok()?, namespace.path)))
+                .collect();
+        }
+        for (netns, link) in links {
+            // A namespace that is gone has taken its minisockets along; one without a process or a name stays unswept.
+            let Some(place) = places.get(&netns) else { continue };
+            if let Err(problem) = walk(place, netns, link, &mut swept.records) {
+                swept.problems.push(format!("cannot look for late FINs in {}: {problem}", place.display()));
+            }
+        }
+        swept.until = clock::now();
+        swept.places = places;
+        swept
+    }
+}
+
+fn walk(
+    place: &Path,
+    netns: u64,
+    link: IterLink,
+    records: &mut Vec<u8>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    // The iterator lists the namespace of the thread that creates it (bpf_iter_init_seq_net).
+    let (found, listing) = Namespace::open(place)?.look(|| link.into_file())?;
+    if found != netns {
+        return Ok(());
+    }
+    let before = records.len();
+    let read = listing?.read_to_end(records);
+    let whole = (records.len() - before) / Record::SIZE * Record::SIZE;
+    records.truncate(before + whole);
+    read?;
+    Ok(())
+}
