@@ -82,6 +82,12 @@ pub struct Candidate {
     pub(super) offer: Options,
     /// SND.NXT and RCV.NXT before the TCB was last deleted: a reset may carry them.
     pub(super) gone: (Seq, Seq),
+    /// Octets that came at RCV.NXT and that the window, as far as it was told, did not take.
+    pub(super) refused: u32,
+    /// How many unseen events it supposes.
+    pub(super) guesses: u16,
+    /// Until when a reset may belong to a connection that nobody knew.
+    pub(super) resets_until: u64,
     /// ACKs in a row that acknowledged nothing new.
     pub(super) duplicates: u8,
     pub(super) departures: Departures,
@@ -112,12 +118,21 @@ impl Candidate {
             iss_known: true,
             offer: Options::default(),
             gone: (Seq(0), Seq(0)),
+            refused: 0,
+            guesses: 0,
+            resets_until: 0,
             duplicates: 0,
             departures: Departures::NONE,
             kept: Departures::NONE,
             last: Trail::EMPTY,
             trail: Trail::EMPTY,
         }
+    }
+
+    /// The same, when what went before may still send its reset.
+    pub(super) fn with_resets_until(mut self, until: u64) -> Self {
+        self.resets_until = until;
+        self
     }
 
     /// A connection that was there before the observer. Its timers count from now.
@@ -162,6 +177,7 @@ impl Candidate {
         self.tcb == other.tcb
             && self.shown == other.shown
             && self.iss_known == other.iss_known
+            && self.refused == other.refused
             && (self.duty, self.ack_by) == (other.duty, other.ack_by)
             && self.due() == other.due()
             && self.tcb.timers.iter().all(|timer| self.span(timer).same(other.span(timer)))

@@ -18,8 +18,8 @@ use crate::tcb::Fin;
 /// Unseen events between two observations, at most: to close, say, a connection that was never seen to open.
 const MAX_UNSEEN: u8 = 3;
 
-/// Departures that one explanation may need.
-const MAX_DEPARTURES: u32 = 3;
+/// Departures that one explanation may need and that nothing has proved yet.
+const MAX_UNPROVEN: u32 = 2;
 
 /// The timers that have to end in time; the others depend on measurements of the endpoint's own.
 const PUNCTUAL: [Timer; 3] = [Timer::TimeWait, Timer::User, Timer::FinWait2];
@@ -30,6 +30,7 @@ pub(super) struct Attempt<'a, const N: usize> {
     out: &'a mut Effects,
     next: &'a mut Set<N>,
     observation: &'a Observation,
+    proven: Departures,
     nearest: Option<(u32, Violation)>,
     /// Something was found that needs no departure beyond these.
     found: bool,
@@ -42,8 +43,9 @@ impl<'a, const N: usize> Attempt<'a, N> {
         out: &'a mut Effects,
         next: &'a mut Set<N>,
         observation: &'a Observation,
+        proven: Departures,
     ) -> Self {
-        Self { terms, out, next, observation, nearest: None, found: false, granted: Departures::NONE }
+        Self { terms, out, next, observation, proven, nearest: None, found: false, granted: Departures::NONE }
     }
 
     /// Where the explanation with the fewest departures fails.
@@ -67,16 +69,27 @@ impl<'a, const N: usize> Attempt<'a, N> {
         if tap.calls && tap.received {
             return;
         }
-        // A stimulus finds the connection as unseen ones may have left it: afterwards is too late to guess that.
-        let stimulus = matches!(self.observation.kind, Kind::Call(_) | Kind::Received(_));
-        // And of all ends only an abort sends a reset.
-        let ends = matches!(self.observation.kind, Kind::Transition(Transition { to: State::Closed, .. }));
-        let eager = (stimulus && !tap.transitions) || ends;
+        // A stimulus finds the connection as unseen ones may have left it: afterwards is too late to guess that. And of
+        // all ends only an abort sends a reset.
+        let eager = match self.observation.kind {
+            Kind::Call(_) if !tap.transitions => 1,
+            // An end and another beginning.
+            Kind::Received(segment) if segment.has(Flags::SYN) && !tap.transitions => 2,
+            Kind::Received(_) => 1,
+            Kind::Transition(Transition { to: State::Closed, .. }) => 1,
+            _ => 0,
+        };
         let mut unseen = 1;
-        while unseen <= MAX_UNSEEN && (!self.found || (eager && unseen == 1)) {
+        while unseen <= MAX_UNSEEN && (!self.found || unseen <= eager) {
             self.explain_from(&candidate, unseen);
             unseen += 1;
         }
+    }
+
+    /// With a tap missing there is enough to guess: one unproven departure at a time.
+    fn is_plausible(&self, candidate: &Candidate) -> bool {
+        let most = if self.terms.tap == super::Tap::FULL { MAX_UNPROVEN } else { 1 };
+        candidate.departures.without(self.proven).len() <= most
     }
 
     fn fail(&mut self, candidate: &Candidate, mismatch: Mismatch) {
@@ -118,6 +131,9 @@ impl<'a, const N: usize> Attempt<'a, N> {
                 sent.fin_sent_unseen();
                 self.guess(&sent, unseen - 1);
             }
+            if let Some(closed) = candidate.closed_before_the_handshake(terms) {
+                self.guess(&closed, unseen - 1);
+            }
         }
         self.expiries(&candidate, unseen);
     }
@@ -128,12 +144,31 @@ impl<'a, const N: usize> Attempt<'a, N> {
         let mut index = 0;
         while let Some(event) = guesses.get(index) {
             index += 1;
-            let mut guessed = *candidate;
-            guessed.run(self.terms, self.out, self.observation.at, &event);
-            remember_offer(candidate, &mut guessed, &event);
-            if !guessed.same(candidate) {
-                self.explain_from(&guessed, unseen);
+            self.explain_guess(candidate, &event, unseen);
+            if matches!(event, Event::Call(Call::Close { reader_gone: true })) {
+                // With text left unread it is a reset (SHLD-3).
+                let mut unread = *candidate;
+                unread.tcb.rcv.readable = 1;
+                self.explain_guess(&unread, &event, unseen);
             }
+        }
+    }
+
+    fn explain_guess(&mut self, candidate: &Candidate, event: &Event, unseen: u8) {
+        let mut guessed = *candidate;
+        guessed.guesses = guessed.guesses.saturating_add(1);
+        if let Event::Expires(timer) = event {
+            guessed.tcb.timers = guessed.tcb.timers.with(*timer);
+        }
+        // Text that came unseen came before the user went: afterwards it would have been answered by a reset.
+        let gone = guessed.tcb.rcv.reader_gone;
+        let text = matches!(event, Event::Arrives(segment) if segment.len > 0);
+        guessed.tcb.rcv.reader_gone &= !text;
+        guessed.run(self.terms, self.out, self.observation.at, event);
+        guessed.tcb.rcv.reader_gone |= gone && text && guessed.tcb.state.is_synchronized();
+        remember_offer(candidate, &mut guessed, event);
+        if !guessed.same(candidate) {
+            self.explain_from(&guessed, unseen);
         }
     }
 
@@ -151,6 +186,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
     /// The candidate with a timer expired just now, which changed its state.
     fn expire(&mut self, candidate: &Candidate, timer: Timer, unseen: u8) {
         let mut ended = *candidate;
+        ended.guesses = ended.guesses.saturating_add(1);
         ended.end_timer(self.terms, self.out, self.observation.at, timer);
         if ended.tcb.state != candidate.tcb.state {
             self.explain_from(&ended, unseen);
@@ -185,7 +221,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
             other.departures = other.departures.with(way);
             other.run(self.terms, self.out, self.observation.at, event);
             let ends = other.tcb.state != before.tcb.state;
-            if ends && !other.same(after) && other.departures.len() <= MAX_DEPARTURES {
+            if ends && !other.same(after) && self.is_plausible(&other) {
                 self.explain_from(&other, unseen);
             }
         }
@@ -233,6 +269,9 @@ impl<'a, const N: usize> Attempt<'a, N> {
         let mut after = *candidate;
         after.run(self.terms, self.out, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
+        if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
+            after.note_refused(segment);
+        }
         for way in each(after.other_ways(candidate, event)) {
             if self.push_other(candidate, &after, event, way) {
                 after.kept = after.kept.with(way);
@@ -255,7 +294,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
     fn push_other(&mut self, before: &Candidate, after: &Candidate, event: &Event, way: Departures) -> bool {
         let mut other = *before;
         other.departures = other.departures.with(way);
-        if other.departures.len() > MAX_DEPARTURES {
+        if !self.is_plausible(&other) {
             return false;
         }
         other.run(self.terms, self.out, self.observation.at, event);
@@ -293,6 +332,24 @@ impl<'a, const N: usize> Attempt<'a, N> {
         before.count_duplicates(segment);
         let event = Event::Arrives(*segment);
         self.event(&before, &event)?;
+        let rcv = &before.tcb.rcv;
+        let needed = segment.end().max(segment.seq + u32::from(segment.seq != rcv.nxt)) - rcv.nxt;
+        if !terms.tap.calls && needed > rcv.wnd && needed < 1 << 30 {
+            // The user may have read unseen, and opened the window further than was told (3.8.6.2.2).
+            let mut other = before;
+            other.tcb.rcv.wnd = needed;
+            self.event(&other, &event)?;
+        }
+        if let Some(other) = before.closed_before_the_handshake(terms) {
+            self.event(&other, &event)?;
+        }
+        let stamped = before.tcb.agreed.timestamps.is_some();
+        if !terms.tap.sent && stamped && before.tcb.rcv.last_ack != before.tcb.rcv.nxt {
+            // An ACK may have left unseen; Last.ACK.sent decides about TS.Recent (RFC 7323, 4.3).
+            let mut other = before;
+            other.acknowledged();
+            self.event(&other, &event)?;
+        }
         self.other_choices(&before, segment, &event);
         Ok(())
     }
@@ -336,6 +393,15 @@ fn remember_offer(before: &Candidate, after: &mut Candidate, event: &Event) {
 }
 
 impl Candidate {
+    /// A CLOSE behind text that waits for the handshake may have gone unseen (close-5).
+    fn closed_before_the_handshake(&self, terms: &Terms) -> Option<Self> {
+        let may = !terms.tap.calls && self.tcb.state == State::SynReceived && self.tcb.snd.fin == Fin::None;
+        let mut closed = *self;
+        closed.tcb.snd.fin = Fin::Wanted;
+        closed.guesses = closed.guesses.saturating_add(1);
+        may.then_some(closed)
+    }
+
     /// What is acknowledged has been sent.
     fn unsent(&self, ack: crate::Seq) -> Result<(), Mismatch> {
         let snd = &self.tcb.snd;
@@ -344,6 +410,14 @@ impl Candidate {
             !due.flags.has(Flags::RST) && counted && ack.gt(due.seq) && self.tcb.state != State::Listen
         });
         unsent.map_or(Ok(()), |due| Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq }))
+    }
+
+    /// The user may have read unseen, and the window be larger than was told.
+    fn note_refused(&mut self, segment: &Segment) {
+        let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
+        let end = start + segment.len;
+        let refused = segment.len > 0 && start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
+        self.refused = if refused { end - next } else { 0 };
     }
 
     fn count_duplicates(&mut self, segment: &Segment) {
@@ -478,12 +552,15 @@ impl Candidate {
 
 /// True when one event passes through `middle` on its way.
 const fn between(from: State, middle: State, to: State) -> bool {
-    use State::{CloseWait, Closed, Established, FinWait1, FinWait2, Listen, SynReceived, SynSent, TimeWait};
+    use State::{
+        CloseWait, Closed, Closing, Established, FinWait1, FinWait2, Listen, SynReceived, SynSent, TimeWait,
+    };
     matches!(
         (from, middle, to),
         (FinWait1, FinWait2, TimeWait)
             | (SynSent | SynReceived, Established, CloseWait)
             | (SynReceived, Established, FinWait1)
+            | (SynReceived, Established | FinWait1, Closing)
             | (TimeWait, Closed | Listen, SynReceived)
     )
 }

@@ -70,14 +70,14 @@ impl Candidate {
     /// Calls and segments that may have gone unseen before this observation.
     pub(super) fn guess(&self, terms: &Terms, kind: &Kind, guesses: &mut Guesses) {
         if !terms.tap.calls {
-            self.guess_calls(terms.profile.fast_open, kind, guesses);
+            self.guess_calls(terms, kind, guesses);
         }
         if !terms.tap.received {
             self.guess_segments(kind, guesses);
         }
     }
 
-    fn guess_calls(&self, fast_open: bool, kind: &Kind, guesses: &mut Guesses) {
+    fn guess_calls(&self, terms: &Terms, kind: &Kind, guesses: &mut Guesses) {
         let state = self.tcb.state;
         let closes = self.tcb.snd.fin == Fin::None;
         match kind {
@@ -85,7 +85,7 @@ impl Candidate {
                 (State::Closed, State::Listen) => guesses.add(open(Origin::Passive)),
                 (State::Closed | State::Listen, State::SynSent) => {
                     guesses.add(open(Origin::Active));
-                    if fast_open {
+                    if terms.profile.fast_open {
                         // The SYN waits for text to carry.
                         guesses.add(open_to_wait());
                     }
@@ -93,9 +93,9 @@ impl Candidate {
                 (State::Closed, State::SynReceived) => guesses.add(open(Origin::Passive)),
                 (_, State::Closed) => {
                     guesses.add(Event::Call(Call::Abort));
-                    if matches!(state, State::Listen | State::SynSent) {
-                        guesses.add(Event::Call(Call::CLOSE));
-                    }
+                    guesses.add(Event::Call(Call::CLOSE_BOTH));
+                    // The user timeout may wait for text that nobody saw queued.
+                    guesses.add(Event::Expires(Timer::User));
                 }
                 (_, State::FinWait1 | State::LastAck) if closes => {
                     guesses.add(Event::Call(Call::CLOSE));
@@ -106,10 +106,15 @@ impl Candidate {
             Kind::Sent(segment) => {
                 if segment.has(Flags::RST) {
                     guesses.add(Event::Call(Call::Abort));
+                    guesses.add(Event::Call(Call::CLOSE_BOTH));
                 } else if segment.has(Flags::SYN) {
                     match (state, segment.has(Flags::ACK)) {
                         (State::Closed, true) => guesses.add(open(Origin::Passive)),
                         (State::Closed | State::Listen, false) => guesses.add(open(Origin::Active)),
+                        // An abort that sends nothing.
+                        (State::Closing | State::LastAck | State::TimeWait, _) => {
+                            guesses.add(Event::Call(Call::Abort));
+                        }
                         (State::SynSent, false) if self.tcb.snd.nxt == self.tcb.snd.iss => {
                             guesses.add(Event::Call(Call::send(segment.len)));
                         }
@@ -120,19 +125,36 @@ impl Candidate {
                     guesses.add(Event::Call(Call::CLOSE_BOTH));
                 }
             }
-            // Calls that leave no segment behind, and decide what becomes of this one.
-            Kind::Received(segment) => match state {
-                State::Closed if segment.has(Flags::SYN) => guesses.add(open(Origin::Passive)),
-                State::Listen | State::SynSent => guesses.add(Event::Call(Call::CLOSE)),
-                State::Established if segment.seq_len() > 0 => {
-                    // The FIN has not left yet; text for a user who has gone resets (SHLD-3).
-                    guesses.add(Event::Call(Call::CLOSE_BOTH));
-                    if segment.has(Flags::FIN) {
-                        guesses.add(Event::Call(Call::CLOSE));
-                    }
+            Kind::Received(segment) => self.guess_calls_before(terms, segment, guesses),
+            _ => {}
+        }
+    }
+
+    /// What leaves no segment behind and decides what becomes of this one.
+    fn guess_calls_before(&self, terms: &Terms, segment: &Segment, guesses: &mut Guesses) {
+        let state = self.tcb.state;
+        let closes = matches!(state, State::FinWait1 | State::FinWait2);
+        if closes && segment.len > 0 && !self.tcb.rcv.reader_gone {
+            guesses.add(Event::Call(Call::CLOSE_BOTH));
+        }
+        if terms.tap.transitions {
+            // Whatever else changes the state would have been shown.
+            return;
+        }
+        if state.is_synchronized() {
+            guesses.add(Event::Expires(Timer::User));
+        }
+        match state {
+            State::Closing | State::LastAck | State::TimeWait => guesses.add(Event::Call(Call::Abort)),
+            State::Closed if segment.has(Flags::SYN) => guesses.add(open(Origin::Passive)),
+            State::Listen | State::SynSent => guesses.add(Event::Call(Call::CLOSE)),
+            State::Established if segment.seq_len() > 0 => {
+                // The FIN has not left yet; text for a user who has gone resets (SHLD-3).
+                guesses.add(Event::Call(Call::CLOSE_BOTH));
+                if segment.has(Flags::FIN) {
+                    guesses.add(Event::Call(Call::CLOSE));
                 }
-                _ => {}
-            },
+            }
             _ => {}
         }
     }
@@ -195,6 +217,11 @@ impl Candidate {
         if matches!(state, State::TimeWait) {
             let syn = Segment::new(Flags::SYN, numbers.rcv_nxt.map_or(at, |next| next - 1).0, 0);
             guesses.add(Event::Arrives(syn));
+            // Timestamps are evidence too (RFC 6191).
+            let newer = stamps.map_or(0, |stamp| stamp.value.wrapping_add(1));
+            let mut stamped = syn;
+            stamped.options.timestamps = Some(Timestamps { value: newer, echo: 0 });
+            guesses.add(Event::Arrives(stamped));
             return;
         }
         let fin = numbers.rcv_nxt.is_none() || ahead > 0;

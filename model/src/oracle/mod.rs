@@ -125,14 +125,15 @@ impl<const N: usize> Oracle<N> {
         if let Some(cause) = self.lost {
             // What ended in CLOSED has left nothing behind.
             if let Kind::Transition(Transition { to: State::Closed, .. }) = observation.kind {
-                self.know(Candidate::closed());
+                let until = observation.at.saturating_add(self.terms.tolerance.prompt);
+                self.know(Candidate::closed().with_resets_until(until));
             }
             return Verdict::Inconclusive(cause);
         }
-        let Self { terms, sets: [first, second], present, effects, .. } = self;
+        let Self { terms, sets: [first, second], present, effects, granted, .. } = self;
         let (now, next) = if *present == 0 { (first, second) } else { (second, first) };
         next.clear();
-        let mut attempt = Attempt::new(terms, effects, next, observation);
+        let mut attempt = Attempt::new(terms, effects, next, observation, *granted);
         for candidate in now.as_slice() {
             attempt.explain(candidate);
         }
@@ -174,10 +175,11 @@ impl<const N: usize> Oracle<N> {
     }
 }
 
-/// What the explanation with the fewest departures needs that is not granted yet, and its rules.
+/// What the simplest explanation needs that is not granted yet, and its rules.
 fn best(candidates: &[Candidate], granted: Departures) -> Option<(Departures, Trail)> {
     candidates
         .iter()
-        .map(|candidate| (candidate.departures.without(granted), candidate.trail))
-        .min_by_key(|(missing, _)| missing.len())
+        .map(|candidate| (candidate.departures.without(granted), candidate))
+        .min_by_key(|(missing, candidate)| (missing.len(), candidate.guesses))
+        .map(|(missing, candidate)| (missing, candidate.trail))
 }

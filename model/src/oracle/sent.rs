@@ -19,7 +19,7 @@ impl Candidate {
         segment: &Segment,
     ) -> Result<(), Mismatch> {
         if segment.has(Flags::RST) {
-            self.sends_reset(terms, segment)
+            self.sends_reset(terms, now, segment)
         } else if segment.has(Flags::SYN) {
             self.sends_syn(terms, out, now, segment)
         } else {
@@ -27,7 +27,7 @@ impl Candidate {
         }
     }
 
-    fn sends_reset(&mut self, terms: &Terms, reset: &Segment) -> Result<(), Mismatch> {
+    fn sends_reset(&mut self, terms: &Terms, now: u64, reset: &Segment) -> Result<(), Mismatch> {
         if reset.has(Flags::SYN) || reset.has(Flags::FIN) {
             return Err(flags_of(reset));
         }
@@ -52,7 +52,7 @@ impl Candidate {
         // Something unacceptable may have come unseen, and this is the answer.
         let answers =
             matches!(self.tcb.state, State::Closed | State::Listen | State::SynSent | State::SynReceived);
-        if !terms.tap.received && answers { Ok(()) } else { Err(nearest) }
+        if (!terms.tap.received && answers) || now <= self.resets_until { Ok(()) } else { Err(nearest) }
     }
 
     fn sends_syn(
@@ -182,6 +182,11 @@ impl Candidate {
             return Err(flags_of(segment));
         }
         let snd = self.tcb.snd;
+        let taken = segment.ack - self.tcb.rcv.nxt;
+        if taken > 0 && taken <= self.refused {
+            (self.tcb.rcv.nxt, self.tcb.rcv.wnd) = (segment.ack, 0);
+            self.refused = 0;
+        }
         if segment.ack != self.tcb.rcv.nxt {
             return Err(Mismatch::Acknowledgment { expected: self.tcb.rcv.nxt, seen: segment.ack });
         }
@@ -256,7 +261,11 @@ impl Candidate {
         let snd = &mut self.tcb.snd;
         if fin {
             if snd.queued > 0 {
-                return Err(Mismatch::UnwantedFin);
+                if terms.tap.received {
+                    return Err(Mismatch::UnwantedFin);
+                }
+                // Whether there was room for all that the user gave depends on ACKs that nobody saw.
+                (snd.queued, snd.pushed) = (0, 0);
             }
             snd.nxt += 1;
             snd.fin = Fin::Sent;

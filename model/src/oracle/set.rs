@@ -28,14 +28,15 @@ impl<const N: usize> Set<N> {
         self.overflow = false;
     }
 
-    /// Adds a candidate. Of two that explain the same, the one with fewer departures stays.
+    /// Adds a candidate. Of two that explain the same, the one that needs fewer departures and guesses stays.
     pub(super) fn push(&mut self, candidate: &Candidate) {
         let used = self.list.iter_mut().take(self.used);
         for known in used {
             if known.same(candidate) {
                 // Either reading led here, so both are still open.
                 let kept = known.kept.both(candidate.kept);
-                if candidate.departures().len() < known.departures().len() {
+                let cost = |c: &Candidate| (c.departures().len(), c.guesses);
+                if cost(candidate) < cost(known) {
                     *known = *candidate;
                 }
                 known.kept = kept;

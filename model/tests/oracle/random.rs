@@ -27,6 +27,12 @@ impl Random {
         self.below(100) < percent
     }
 
+    /// One of several.
+    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        let index = self.below(list.len() as u64);
+        list[usize::try_from(index).unwrap_or_default()]
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "bounded")]
     fn len(&mut self, bound: u64) -> u32 {
         self.below(bound) as u32
@@ -37,7 +43,7 @@ fn config(random: &mut Random) -> Config {
     Config {
         timestamps: random.chance(30),
         window_scale: random.chance(30).then_some(3),
-        receive_buffer: [8_000, 2_000, 100_000][random.below(3) as usize],
+        receive_buffer: random.of(&[8_000, 2_000, 100_000]),
         nagle: random.chance(70),
         keep_alive: random.chance(10).then_some(20_000_000),
         user_timeout: random.chance(10).then_some(30_000_000),
@@ -49,7 +55,7 @@ fn config(random: &mut Random) -> Config {
 fn play(seed: u64, profile: Profile) -> Pair {
     let random = &mut Random(seed);
     let mut pair = Pair::new(profile);
-    let loss = [0, 5, 20][random.below(3) as usize];
+    let loss = random.of(&[0, 5, 20]);
     for side in [Side::A, Side::B] {
         let choices = &mut pair.end_mut(side).choices;
         choices.iss = Seq(random.len(u64::from(u32::MAX)));
@@ -85,7 +91,7 @@ fn play(seed: u64, profile: Profile) -> Pair {
                 carried.extend(sent.into_iter().map(|segment| (side.other(), segment)));
                 if loss > 0 && !carried.is_empty() {
                     // An old segment comes again.
-                    let (to, segment) = carried[random.below(carried.len() as u64) as usize];
+                    let (to, segment) = random.of(&carried);
                     pair.inject(to, segment);
                 }
             }
@@ -114,6 +120,7 @@ struct Count {
     most: usize,
 }
 
+#[expect(clippy::panic, reason = "a test's helper")]
 fn check(seed: u64, profile: &Profile, side: Side, full: &[Observation], tap: Tap, count: &mut Count) {
     let seen = trace::through(full, tap);
     let mut oracle = model::Oracle::<{ trace::PLACES }>::new(profile, tap);
@@ -138,7 +145,7 @@ fn runs(seeds: core::ops::Range<u64>, taps: &[(&str, Tap)]) {
     // ORACLE_SEEDS=n: so many runs more.
     let more = std::env::var("ORACLE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     for seed in seeds.start..seeds.end + more {
-        let profile = [RFC9293_INTENT, RFC9293_LITERAL, LINUX][(seed % 3) as usize];
+        let profile = [RFC9293_INTENT, RFC9293_LITERAL, LINUX][usize::try_from(seed % 3).unwrap_or_default()];
         let pair = play(seed, profile);
         for side in [Side::A, Side::B] {
             let full = trace::of(&pair, side);

@@ -59,7 +59,7 @@ pub fn told(trace: &[Observation], profile: &Profile, tap: Tap) -> String {
         text += &format!("{observation:60} {verdict} [{count}]\n");
         if verdict.is_violation() {
             for candidate in oracle.candidates() {
-                text += &format!("  {:?}\n", candidate);
+                text += &format!("  {candidate:?}\n");
             }
             break;
         }

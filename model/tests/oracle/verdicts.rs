@@ -19,8 +19,9 @@ fn moves(from: State, to: State) -> Kind {
 }
 
 /// The departures that a story needs when another profile judges it; a violation ends the test.
+#[expect(clippy::panic, reason = "a test's helper")]
 fn departures(name: &str, played: &'static Profile, judged: &Profile) -> Vec<&'static str> {
-    let mut story = Story::find(name).expect("the story exists");
+    let Some(mut story) = Story::find(name) else { panic!("no story {name}") };
     story.profile = played;
     let mut pair = story.play();
     // Until the last TIME-WAIT is over.
@@ -95,6 +96,7 @@ fn watching(tap: Tap) -> Oracle<8> {
 }
 
 #[track_caller]
+#[expect(clippy::panic, reason = "a test's helper")]
 fn violation(verdict: Verdict) -> Violation {
     let Verdict::Violation(violation) = verdict else { panic!("{verdict}") };
     violation
