@@ -233,7 +233,7 @@ impl Sweeps {
         let mut swept = self.done.take_if(|swept| swept.until <= processed)?;
         self.running = None;
         self.places = std::mem::take(&mut swept.places);
-        self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.duration() * sweep::SHARE));
+        self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.cost * sweep::SHARE));
         Some(swept)
     }
 }

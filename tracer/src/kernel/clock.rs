@@ -1,11 +1,22 @@
-//! The clock of the kernel's records.
+//! The clock of the kernel's records, and what the calling thread costs.
 
-use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// CLOCK_MONOTONIC, the clock of `bpf_ktime_get_ns`, nanoseconds.
 #[must_use]
 pub fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
+    nanoseconds(clock_gettime(ClockId::Monotonic))
+}
+
+/// Processor time of the calling thread.
+#[must_use]
+pub fn spent_by_this_thread() -> Duration {
+    Duration::from_nanos(nanoseconds(clock_gettime(ClockId::ThreadCPUTime)))
+}
+
+fn nanoseconds(time: Timespec) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

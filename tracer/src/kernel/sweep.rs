@@ -22,7 +22,7 @@ use super::{
     netns::{self, Namespace},
 };
 
-/// A sweep may take one part in so many of the time.
+/// Sweeping may take one part in so many of one CPU.
 pub const SHARE: u32 = 100;
 
 /// The least time between two sweeps.
@@ -42,6 +42,8 @@ pub struct Swept {
     pub from: u64,
     /// When it was done.
     pub until: u64,
+    /// Processor time that it took: on a busy host less than it lasted.
+    pub cost: Duration,
     /// Records, back to back: cut with [`Record::SIZE`].
     pub records: Vec<u8>,
     /// Why namespaces were not swept.
@@ -83,6 +85,7 @@ impl Sweep {
     pub fn run(self) -> Swept {
         let Self { links, mut places } = self;
         let mut swept = Swept { from: clock::now(), ..Swept::default() };
+        let spent_before = clock::spent_by_this_thread();
         let is_known = |netns: &u64| {
             let place = places.get(netns);
             let namespace = place.and_then(|place| Namespace::open(place).ok());
@@ -101,6 +104,7 @@ impl Sweep {
                 swept.problems.push(format!("cannot look for late FINs in {}: {problem}", place.display()));
             }
         }
+        swept.cost = clock::spent_by_this_thread().saturating_sub(spent_before);
         swept.until = clock::now();
         swept.places = places;
         swept

@@ -269,7 +269,7 @@ fn late_fin(trial: &Trial) -> Check {
         None => check(HOOKS, name, Mark::Ok, "read by a sweep (iter)").note(
             "No hook tells when the peer's FIN turns an orphan's FIN_WAIT2 minisocket into TIME_WAIT. Where such \
              minisockets exist, the agent looks for it every second, or less often where that would take more than 1 % \
-             of the time; until then they count as fin_wait2_minisockets. A function hook could tell it at once; the \
+             of a CPU; until then they count as fin_wait2_minisockets. A function hook could tell it at once; the \
              agent uses none yet.",
         ),
         Some(problem) => check(HOOKS, name, Mark::Degraded, problem.clone()).note(
