@@ -14,7 +14,7 @@ pub fn of(pair: &Pair, side: Side) -> Vec<Observation> {
     for entry in pair.log.iter().filter(|entry| entry.side == side) {
         let Entry { at, before, after, numbers, what, .. } = entry;
         let mut see = |kind| trace.push(Observation { at: *at, kind });
-        if matches!(what, What::Note(_) | What::Told(_)) {
+        if matches!(what, What::Note(_) | What::Told(_) | What::Started(..)) {
             continue;
         }
         if *before != state {
@@ -25,7 +25,7 @@ pub fn of(pair: &Pair, side: Side) -> Vec<Observation> {
             What::Call(call, ..) => see(Kind::Call(*call)),
             What::Arrived(segment, _) => see(Kind::Received(*segment)),
             What::Sent(segment, _) => see(Kind::Sent(*segment)),
-            What::Expired(..) | What::Told(_) | What::Note(_) => {}
+            What::Expired(..) | What::Started(..) | What::Told(_) | What::Note(_) => {}
         }
         if before != after {
             let (una, nxt, rcv_nxt) = *numbers;
