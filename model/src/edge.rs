@@ -24,6 +24,8 @@ pub struct EdgeRule {
     pub id: &'static str,
     /// The step itself.
     pub edge: Edge,
+    /// What causes it, and after a slash what is sent, as short as in Figure 5.
+    pub label: &'static str,
     /// Sections of RFC 9293 that describe it, separated by `; `.
     pub clause: &'static str,
     /// What makes a connection take this edge, in a sentence.
@@ -71,30 +73,47 @@ const fn atomic(
     id: &'static str,
     from: State,
     to: State,
+    label: &'static str,
     clause: &'static str,
     cause: &'static str,
 ) -> EdgeRule {
-    EdgeRule { id, edge: Edge::new(from, to), clause, cause, atomic: true }
+    EdgeRule { id, edge: Edge::new(from, to), label, clause, cause, atomic: true }
 }
 
 const fn one_segment(
     id: &'static str,
     from: State,
     to: State,
+    label: &'static str,
     clause: &'static str,
     cause: &'static str,
 ) -> EdgeRule {
-    EdgeRule { id, edge: Edge::new(from, to), clause, cause, atomic: false }
+    EdgeRule { id, edge: Edge::new(from, to), label, clause, cause, atomic: false }
 }
 
 /// Every legal edge: 28 atomic ones and the 2 that one segment takes by opening and closing at once.
 pub const EDGES: [EdgeRule; 30] = [
-    atomic("closed-to-listen", Closed, Listen, "3.10.1", "The user opens passively and waits for peers."),
-    atomic("closed-to-syn-sent", Closed, SynSent, "3.10.1", "The user opens actively: a SYN is sent."),
+    atomic(
+        "closed-to-listen",
+        Closed,
+        Listen,
+        "passive OPEN",
+        "3.10.1",
+        "The user opens passively and waits for peers.",
+    ),
+    atomic(
+        "closed-to-syn-sent",
+        Closed,
+        SynSent,
+        "active OPEN / SYN",
+        "3.10.1",
+        "The user opens actively: a SYN is sent.",
+    ),
     atomic(
         "listen-to-syn-sent",
         Listen,
         SynSent,
+        "active OPEN or SEND / SYN",
         "3.10.1; 3.10.2",
         "The user turns a passive open into an active one, by OPEN or by SEND.",
     ),
@@ -102,6 +121,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "listen-to-syn-received",
         Listen,
         SynReceived,
+        "SYN arrives / SYN,ACK",
         "3.10.7.2",
         "A SYN arrives and is answered with SYN,ACK.",
     ),
@@ -109,6 +129,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "listen-to-closed",
         Listen,
         Closed,
+        "CLOSE or ABORT",
         "3.10.4; 3.10.5",
         "The user closes or aborts before any peer came.",
     ),
@@ -116,6 +137,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-sent-to-syn-received",
         SynSent,
         SynReceived,
+        "SYN arrives / SYN,ACK",
         "3.10.7.3; 3.5 Figure 7",
         "A SYN without an ACK arrives: both sides open at the same time.",
     ),
@@ -123,6 +145,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-sent-to-established",
         SynSent,
         Established,
+        "SYN,ACK arrives / ACK",
         "3.10.7.3",
         "A SYN arrives together with the ACK of our own SYN.",
     ),
@@ -130,6 +153,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-sent-to-closed",
         SynSent,
         Closed,
+        "CLOSE, ABORT, RST or timeout",
         "3.10.4; 3.10.5; 3.10.7.3; 3.10.8",
         "The user closes or aborts, the peer refuses with a reset, or the attempt times out.",
     ),
@@ -137,6 +161,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-received-to-established",
         SynReceived,
         Established,
+        "ACK of SYN arrives",
         "3.10.7.4 fifth",
         "The ACK of our SYN arrives.",
     ),
@@ -144,6 +169,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-received-to-fin-wait-1",
         SynReceived,
         FinWait1,
+        "CLOSE / FIN",
         "3.10.4",
         "The user closes before the handshake ended, with nothing left to send: a FIN is sent.",
     ),
@@ -151,6 +177,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-received-to-listen",
         SynReceived,
         Listen,
+        "RST or SYN arrives (passive OPEN)",
         "3.10.7.4 second; 3.10.7.4 fourth; Figure 5 note 1",
         "A reset or a SYN in the window ends a passive open: it listens again.",
     ),
@@ -158,14 +185,23 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-received-to-closed",
         SynReceived,
         Closed,
+        "RST (active OPEN), ABORT or timeout",
         "3.10.5; 3.10.7.4 second; 3.10.8",
         "A reset ends an active open, the user aborts, or the attempt times out.",
     ),
-    atomic("established-to-fin-wait-1", Established, FinWait1, "3.10.4", "The user closes first."),
+    atomic(
+        "established-to-fin-wait-1",
+        Established,
+        FinWait1,
+        "CLOSE / FIN",
+        "3.10.4",
+        "The user closes first.",
+    ),
     atomic(
         "established-to-close-wait",
         Established,
         CloseWait,
+        "FIN arrives / ACK",
         "3.10.7.4 eighth",
         "The peer's FIN arrives in order.",
     ),
@@ -173,14 +209,23 @@ pub const EDGES: [EdgeRule; 30] = [
         "established-to-closed",
         Established,
         Closed,
+        "RST, ABORT or timeout",
         "3.10.5; 3.10.7.4 second; 3.10.8",
         "A reset, an abort, or the user timeout.",
     ),
-    atomic("fin-wait-1-to-fin-wait-2", FinWait1, FinWait2, "3.10.7.4 fifth", "The ACK of our FIN arrives."),
+    atomic(
+        "fin-wait-1-to-fin-wait-2",
+        FinWait1,
+        FinWait2,
+        "ACK of FIN arrives",
+        "3.10.7.4 fifth",
+        "The ACK of our FIN arrives.",
+    ),
     atomic(
         "fin-wait-1-to-closing",
         FinWait1,
         Closing,
+        "FIN arrives / ACK",
         "3.10.7.4 eighth",
         "The peer's FIN arrives before the ACK of ours: both sides close at the same time.",
     ),
@@ -188,6 +233,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "fin-wait-1-to-time-wait",
         FinWait1,
         TimeWait,
+        "FIN with ACK of FIN arrives / ACK",
         "3.10.7.4 eighth; Figure 5 note 2",
         "One segment brings both the peer's FIN and the ACK of ours.",
     ),
@@ -195,30 +241,55 @@ pub const EDGES: [EdgeRule; 30] = [
         "fin-wait-1-to-closed",
         FinWait1,
         Closed,
+        "RST, ABORT or timeout",
         "3.10.5; 3.10.7.4 second; 3.10.8",
         "A reset, an abort, or the user timeout.",
     ),
-    atomic("fin-wait-2-to-time-wait", FinWait2, TimeWait, "3.10.7.4 eighth", "The peer's FIN arrives."),
+    atomic(
+        "fin-wait-2-to-time-wait",
+        FinWait2,
+        TimeWait,
+        "FIN arrives / ACK",
+        "3.10.7.4 eighth",
+        "The peer's FIN arrives.",
+    ),
     atomic(
         "fin-wait-2-to-closed",
         FinWait2,
         Closed,
+        "RST, ABORT or timeout",
         "3.10.5; 3.10.7.4 second; 3.10.8",
         "A reset, an abort, or the user timeout.",
     ),
-    atomic("close-wait-to-last-ack", CloseWait, LastAck, "3.10.4", "The user closes second: a FIN is sent."),
+    atomic(
+        "close-wait-to-last-ack",
+        CloseWait,
+        LastAck,
+        "CLOSE / FIN",
+        "3.10.4",
+        "The user closes second: a FIN is sent.",
+    ),
     atomic(
         "close-wait-to-closed",
         CloseWait,
         Closed,
+        "RST, ABORT or timeout",
         "3.10.5; 3.10.7.4 second; 3.10.8",
         "A reset, an abort, or the user timeout.",
     ),
-    atomic("closing-to-time-wait", Closing, TimeWait, "3.10.7.4 fifth", "The ACK of our FIN arrives."),
+    atomic(
+        "closing-to-time-wait",
+        Closing,
+        TimeWait,
+        "ACK of FIN arrives",
+        "3.10.7.4 fifth",
+        "The ACK of our FIN arrives.",
+    ),
     atomic(
         "closing-to-closed",
         Closing,
         Closed,
+        "RST, ABORT or timeout",
         "3.10.5; 3.10.7.4 second; 3.10.8",
         "A reset, an abort, or the user timeout.",
     ),
@@ -226,6 +297,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "last-ack-to-closed",
         LastAck,
         Closed,
+        "ACK of FIN arrives, or RST, ABORT, timeout",
         "3.10.7.4 fifth; 3.10.5; 3.10.7.4 second; 3.10.8",
         "The ACK of our FIN arrives; or a reset, an abort, or the user timeout.",
     ),
@@ -233,6 +305,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "time-wait-to-closed",
         TimeWait,
         Closed,
+        "2 MSL are over, or RST, ABORT",
         "3.10.8; 3.10.5; 3.10.7.4 second",
         "Two maximum segment lifetimes have passed; or a reset or an abort.",
     ),
@@ -240,6 +313,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "time-wait-to-syn-received",
         TimeWait,
         SynReceived,
+        "newer SYN arrives / SYN,ACK",
         "3.6.1; RFC 6191",
         "A SYN that is newer than the old connection opens the next one.",
     ),
@@ -247,6 +321,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-sent-to-close-wait",
         SynSent,
         CloseWait,
+        "SYN,FIN,ACK arrives / ACK",
         "3.10.7.3; 3.10.7.4 eighth",
         "One segment brings SYN, the ACK of ours, and FIN.",
     ),
@@ -254,6 +329,7 @@ pub const EDGES: [EdgeRule; 30] = [
         "syn-received-to-close-wait",
         SynReceived,
         CloseWait,
+        "FIN with ACK of SYN arrives / ACK",
         "3.10.7.4 fifth; 3.10.7.4 eighth",
         "One segment brings the ACK of our SYN and FIN.",
     ),
@@ -305,7 +381,8 @@ mod tests {
             let expected: String =
                 [lower(rule.edge.from), String::from("-to-"), lower(rule.edge.to)].concat();
             assert_eq!(rule.id, expected);
-            assert!(!rule.clause.is_empty() && rule.cause.ends_with('.'), "{}", rule.id);
+            assert!(!rule.clause.is_empty() && !rule.label.is_empty(), "{}", rule.id);
+            assert!(rule.cause.ends_with('.'), "{}", rule.id);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What can happen to a TCB: user calls, an arriving segment, a timer (RFC 9293, section 3.10).
 
+use core::fmt;
+
 use crate::segment::Segment;
 use crate::tcb::Config;
 
@@ -54,6 +56,26 @@ pub enum CallError {
     TimedOut,
     /// connection aborted due to user timeout
     UserTimeout,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::DoesNotExist => "connection does not exist",
+            Self::NoAccess => "connection illegal for this process",
+            Self::InsufficientResources => "insufficient resources",
+            Self::RemoteUnspecified => "remote socket unspecified",
+            Self::RemoteForbidden => "remote is broadcast or multicast",
+            Self::BadDscp => "DSCP value not allowed",
+            Self::BadCompartment => "security/compartment not allowed",
+            Self::AlreadyExists => "connection already exists",
+            Self::Closing => "connection closing",
+            Self::Reset => "connection reset",
+            Self::Refused => "connection refused",
+            Self::TimedOut => "timed out",
+            Self::UserTimeout => "user timeout",
+        })
+    }
 }
 
 /// A user call.

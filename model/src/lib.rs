@@ -41,3 +41,7 @@ pub mod linux;
 mod verdict;
 pub use edge::{EDGES, Edge, EdgeRule, edge};
 pub use verdict::{Inconclusive, Verdict};
+
+// The oracle.
+pub mod oracle;
+pub use oracle::{Observation, Oracle};

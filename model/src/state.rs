@@ -63,6 +63,34 @@ impl State {
         }
     }
 
+    /// What the state stands for, in a sentence.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Closed => "No connection at all: the fictional state without a TCB.",
+            Self::Listen => "Waiting for a connection request from any remote TCP peer and port.",
+            Self::SynSent => "Waiting for a matching connection request after having sent one.",
+            Self::SynReceived => {
+                "Waiting for the acknowledgment of the connection request after having received and sent one."
+            }
+            Self::Established => "An open connection: the normal state for the data transfer phase.",
+            Self::FinWait1 => {
+                "Waiting for the remote's termination request, or the acknowledgment of the one sent."
+            }
+            Self::FinWait2 => "Waiting for a connection termination request from the remote TCP peer.",
+            Self::CloseWait => "Waiting for a connection termination request from the local user.",
+            Self::Closing => {
+                "Waiting for the acknowledgment of the termination request from the remote TCP peer."
+            }
+            Self::LastAck => {
+                "Waiting for the acknowledgment of the termination request sent, after the remote's own."
+            }
+            Self::TimeWait => {
+                "Waiting for enough time to pass (2 MSL) that no old segment can harm a new connection."
+            }
+        }
+    }
+
     /// True from ESTABLISHED on: both initial sequence numbers are agreed (RFC 9293, section 3.5).
     #[must_use]
     pub const fn is_synchronized(self) -> bool {

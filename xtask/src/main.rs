@@ -1,4 +1,4 @@
-//! Tasks of this repository: `cargo xtask setup|run|test|check`.
+//! Tasks of this repository: `cargo xtask setup|run|test|check|docs`.
 
 use std::process::ExitCode;
 
@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod cargo;
 mod check;
 mod command;
+mod docs;
 mod linker_path;
 mod privilege;
 mod run;
@@ -31,6 +32,8 @@ enum Task {
     Test(test::Options),
     /// Check format, lints and documentation, host and eBPF
     Check,
+    /// Write the generated documents anew
+    Docs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,8 @@ enum Error {
     Test(#[from] test::Error),
     #[error(transparent)]
     Check(#[from] check::Error),
+    #[error(transparent)]
+    Docs(#[from] docs::Error),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +66,7 @@ fn perform(task: Task) -> Result<(), Error> {
         Task::Run(options) => run::run(&options)?,
         Task::Test(options) => test::test(&options)?,
         Task::Check => check::check()?,
+        Task::Docs => docs::docs()?,
     }
     Ok(())
 }

@@ -103,8 +103,10 @@ impl Step<'_> {
         let push = if len > 0 { Flags::PSH } else { Flags::NONE };
         self.send(Flags::FIN_ACK | push, self.tcb.snd.nxt, len);
         self.tcb.snd.fin = Fin::Sent;
-        self.advance(len);
+        // First the FIN's own number: a round trip is measured to the ACK of the FIN, not of the text before it, which
+        // may have been sent twice (Karn).
         self.tcb.snd.nxt += 1;
+        self.advance(len);
         if self.tcb.state == State::CloseWait {
             self.enter(State::LastAck);
         }

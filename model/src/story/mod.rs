@@ -1,6 +1,6 @@
 //! Two endpoints, a scripted network, and the stories that everybody is taught.
 //!
-//! [`Pair`] joins two TCBs by a network that loses, delays and repeats what the script says; [`STORIES`] are scripts;
+//! [`Pair`] joins two TCBs by a network that loses, delays and repeats what the script says; [`stories()`] are scripts;
 //! [`ladder`] draws what happened. Needs the feature `stories` (and with it `alloc`).
 
 mod closing;
@@ -12,7 +12,7 @@ mod time_wait;
 
 use alloc::vec::Vec;
 
-pub use ladder::ladder;
+pub use ladder::{ladder, ladder_with_rules};
 pub use pair::{End, Entry, Fate, Pair, Side, What};
 
 use crate::profile::{Profile, RFC9293_INTENT};

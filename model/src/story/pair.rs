@@ -77,6 +77,8 @@ pub struct Entry {
     pub before: State,
     /// The state after.
     pub after: State,
+    /// SND.UNA, SND.NXT and RCV.NXT after.
+    pub numbers: (Seq, Seq, Seq),
     /// What.
     pub what: What,
 }
@@ -92,6 +94,8 @@ pub enum What {
     Arrived(Segment, Trail),
     /// A timer expired.
     Expired(Timer, Trail),
+    /// A timer was set, to expire after so many microseconds.
+    Started(Timer, u64),
     /// The user was told.
     Told(Signal),
     /// The teller remarks.
@@ -296,8 +300,9 @@ impl Pair {
     }
 
     fn record(&mut self, side: Side, before: State, what: What) {
-        let after = self.state(side);
-        self.log.push(Entry { at: self.now, side, before, after, what });
+        let Tcb { state: after, snd, rcv, .. } = self.end(side).tcb;
+        let numbers = (snd.una, snd.nxt, rcv.nxt);
+        self.log.push(Entry { at: self.now, side, before, after, numbers, what });
     }
 
     fn happen(&mut self, side: Side, event: &Event) {
@@ -333,6 +338,7 @@ impl Pair {
                 self.record(side, self.state(side), What::Told(signal));
             }
             Effect::Start(timer, after) => {
+                self.record(side, self.state(side), What::Started(timer, after));
                 self.set_deadline(side, timer, Some(self.now.saturating_add(after)));
             }
             Effect::Stop(timer) => self.set_deadline(side, timer, None),

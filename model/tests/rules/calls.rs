@@ -236,6 +236,11 @@ fn closes() -> Vec<Row> {
             .next(State::FinWait1)
             .sends(&["<SEQ=1001><ACK=5001><CTL=FIN,ACK>"])
             .holds(|tcb, _| tcb.snd.nxt == Seq(1002)),
+        // The round trip is measured to the ACK of the FIN: the text before it may have been sent twice.
+        row("close-6", in_flight(State::Established, 10), call(Call::CLOSE))
+            .next(State::FinWait1)
+            .sends(&["<SEQ=1011><ACK=5001><CTL=FIN,ACK>"])
+            .holds(|tcb, _| tcb.rtt.timing == Some((Seq(1012), 0))),
         // FIN-WAIT-1 with a FIN that cannot leave yet.
         row("close-6", queued_at_closed_window(State::Established, 10), call(Call::CLOSE))
             .next(State::FinWait1)

@@ -10,7 +10,7 @@ mod snapshot;
 mod time_wait;
 
 use model::State;
-use model::story::{Pair, Side, Story, ladder, stories};
+use model::story::{Pair, Side, Story, ladder, ladder_with_rules, stories};
 
 /// A story as it was played.
 pub struct Told {
@@ -92,7 +92,7 @@ fn every_ladder_is_the_reviewed_one() {
             story.title,
             story.about,
             story.profile.name,
-            ladder(&story.play())
+            ladder_with_rules(&story.play())
         );
         let name = format!("stories/{}.txt", story.name);
         snapshot::matches(&name, &text, "cargo test -p model --features stories --test stories");

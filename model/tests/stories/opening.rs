@@ -157,3 +157,13 @@ fn ten_requests_take_one_handshake() {
     assert_eq!(told.pair.end(A).octets(), 10_000);
     assert_eq!(told.pair.end(B).octets(), 1_000);
 }
+
+#[test]
+fn the_urgent_pointer_ends_behind_the_last_urgent_octet() {
+    let told = tell("urgent");
+    assert!(told.took("urg-1"));
+    let sent: Vec<_> = told.pair.sent(A).filter(|s| s.has(model::Flags::URG)).collect();
+    assert!(matches!(sent.as_slice(), [one] if one.len == 10 && one.urgent == 10), "{sent:?}");
+    let ahead = Signal::Urgent(Seq(111));
+    assert!(told.pair.end(B).signals.contains(&ahead), "{:?}", told.pair.end(B).signals);
+}

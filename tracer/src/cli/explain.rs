@@ -1,19 +1,25 @@
 //! `tcp-tracer explain`: what an id in a metric, a table or a record means, from the model's own tables.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use model::{
-    EDGES, Inconclusive, Verdict,
+    EDGES, Inconclusive, Rule, State, Verdict,
+    contradiction::{CONTRADICTIONS, Decision},
     linux::{CloseCause, Code, Deviation, Seen, Standing, ViolationRule},
+    profile::Profile,
+    requirement::REQUIREMENTS,
+    story::{Story, What, stories},
 };
 
+use super::model::{place, switches};
+use super::nearest::{nearest, plain, suggestion};
 use super::text;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A rule, deviation, violation, cause or requirement, for example R7, fin-wait-2-timeout or MUST-13. Without
-    /// one, all of them are listed.
+    /// A rule, state, edge, deviation, violation, cause, requirement or switch, for example R7, seg-ss-6,
+    /// fin-wait-2-timeout or MUST-13. Without one, what the agent reports is listed.
     #[arg(value_name = "ID")]
     id: Option<String>,
 }
@@ -22,7 +28,7 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// No table has it.
-    #[error("there is no rule, deviation, violation, cause or requirement {id:?}{}; `tcp-tracer explain` lists all", suggestion(.nearest))]
+    #[error("there is no rule, state, edge, deviation, violation, cause, requirement or switch {id:?}{}; `tcp-tracer explain` and `tcp-tracer model` list them", suggestion(.nearest))]
     Unknown {
         /// As typed.
         id: String,
@@ -34,17 +40,13 @@ pub enum ExplainError {
     Write(#[from] io::Error),
 }
 
-fn suggestion(nearest: &[&str]) -> String {
-    if nearest.is_empty() { String::new() } else { format!("; did you mean {}", nearest.join(" or ")) }
-}
-
 /// Prints what the user asked for.
 ///
 /// # Errors
 ///
 /// [`ExplainError::Unknown`] with the ids that look like the one typed.
 pub fn run(args: &Args) -> Result<(), ExplainError> {
-    let width = text::terminal_width().unwrap_or(100).clamp(60, 100);
+    let width = text::page_width();
     let entries = entries();
     let page = match &args.id {
         None => list(&entries, width),
@@ -58,9 +60,9 @@ struct Entry {
     id: &'static str,
     kind: Kind,
     /// What it means, first.
-    sentence: &'static str,
+    sentence: Cow<'static, str>,
     /// What else is known: a title and a text.
-    more: Vec<(&'static str, &'static str)>,
+    more: Vec<(&'static str, Cow<'static, str>)>,
     /// Requirement of RFC 9293.
     requirement: Option<&'static str>,
     /// Sections of RFC 9293; the model's clauses name requirements as well.
@@ -75,10 +77,16 @@ enum Kind {
     Violation,
     Cause,
     Inconclusive,
+    State,
+    Rule,
+    Requirement,
+    Switch,
+    Contradiction,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
+    /// What the agent's reports are made of; the rest is listed by `tcp-tracer model`.
+    const REPORTED: [Self; 6] =
         [Self::Code, Self::Edge, Self::Deviation, Self::Violation, Self::Cause, Self::Inconclusive];
 
     /// The heading of the list, and what one of them is.
@@ -94,13 +102,97 @@ impl Kind {
             Self::Violation => ("Violations", "a violation, when it is broken"),
             Self::Cause => ("Causes of a close", "a cause of a close"),
             Self::Inconclusive => ("Why a transition is inconclusive", "a reason for no verdict"),
+            Self::State => ("States", "a state of RFC 9293"),
+            Self::Rule => ("Rules of the machine", "a rule of the machine"),
+            Self::Requirement => ("Requirements of RFC 9293", "a requirement of RFC 9293"),
+            Self::Switch => ("Switches of profiles", "a switch of the profiles"),
+            Self::Contradiction => ("Contradictions", "where RFC 9293 contradicts itself or is silent"),
         }
     }
 }
 
 fn entries() -> Vec<Entry> {
-    let entry =
-        |id, kind, sentence| Entry { id, kind, sentence, more: vec![], requirement: None, clause: None };
+    reported().into_iter().chain(reference()).collect()
+}
+
+fn entry(id: &'static str, kind: Kind, sentence: impl Into<Cow<'static, str>>) -> Entry {
+    Entry { id, kind, sentence: sentence.into(), more: vec![], requirement: None, clause: None }
+}
+
+/// What the model itself consists of.
+fn reference() -> Vec<Entry> {
+    let states = State::ALL.into_iter().map(|state| {
+        let next: Vec<_> = EDGES.iter().filter(|rule| rule.edge.from == state).map(|rule| rule.id).collect();
+        Entry {
+            more: vec![("edges", next.join(", ").into())],
+            ..entry(state.name(), Kind::State, state.sentence())
+        }
+    });
+    let rules = Rule::ALL
+        .into_iter()
+        .map(|rule| Entry { clause: Some(rule.clause()), ..entry(rule.id(), Kind::Rule, rule.sentence()) });
+    let requirements = REQUIREMENTS.iter().map(|requirement| {
+        let places: Vec<_> = requirement.seen.iter().map(|class| place(*class)).collect();
+        let time = if requirement.timed { ", with the time" } else { "" };
+        let seen = if places.is_empty() { "nothing".to_owned() } else { places.join(", ") };
+        Entry {
+            more: vec![("seen in", format!("{seen}{time}").into())],
+            clause: Some(requirement.clause),
+            ..entry(requirement.id, Kind::Requirement, requirement.sentence)
+        }
+    });
+    let [first, ..] = Profile::ALL;
+    let switches = switches(&first).into_iter().enumerate().map(|(at, switch)| {
+        let of =
+            |profile: &Profile| Some(format!("{} in {}", switches(profile).get(at)?.value, profile.name));
+        let values: Vec<_> = Profile::ALL.iter().filter_map(of).collect();
+        let settles =
+            switch.contradiction().map(|number| ("settles", format!("contradiction {number}").into()));
+        let mut more = vec![("values", values.join(", ").into())];
+        more.extend(settles);
+        Entry { more, ..entry(switch.name, Kind::Switch, switch.meaning) }
+    });
+    let contradictions = CONTRADICTIONS.iter().map(|contradiction| {
+        let (title, decision) = match contradiction.decision {
+            Decision::Switch(names, _) => ("switch", names),
+            Decision::Always(why) => ("decision", why),
+        };
+        let more = vec![("but", contradiction.other.into()), (title, decision.into())];
+        let id = CONTRADICTION_IDS.get(usize::from(contradiction.number)).copied().unwrap_or_default();
+        Entry { more, ..entry(id, Kind::Contradiction, contradiction.one) }
+    });
+    states.chain(rules).chain(requirements).chain(switches).chain(contradictions).collect()
+}
+
+/// By number; there is none with the number 0.
+const CONTRADICTION_IDS: [&str; CONTRADICTIONS.len() + 1] = [
+    "",
+    "contradiction-1",
+    "contradiction-2",
+    "contradiction-3",
+    "contradiction-4",
+    "contradiction-5",
+    "contradiction-6",
+    "contradiction-7",
+    "contradiction-8",
+    "contradiction-9",
+    "contradiction-10",
+    "contradiction-11",
+    "contradiction-12",
+    "contradiction-13",
+    "contradiction-14",
+    "contradiction-15",
+    "contradiction-16",
+    "contradiction-17",
+    "contradiction-18",
+    "contradiction-19",
+    "contradiction-20",
+    "contradiction-21",
+    "contradiction-22",
+];
+
+/// What appears in the agent's reports.
+fn reported() -> Vec<Entry> {
     let codes = Code::ALL
         .iter()
         .map(|rule| Entry { clause: Some(rule.clause), ..entry(rule.name, Kind::Code, rule.sentence) });
@@ -122,10 +214,10 @@ fn entries() -> Vec<Entry> {
         };
         Entry {
             more: vec![
-                ("verdict", standing),
-                ("seen in", seen),
-                ("kernel", function),
-                ("operator", operator),
+                ("verdict", standing.into()),
+                ("seen in", seen.into()),
+                ("kernel", function.into()),
+                ("operator", operator.into()),
             ],
             requirement,
             clause: Some(clause),
@@ -166,56 +258,27 @@ const fn missing(cause: Inconclusive) -> &'static str {
 
 fn explain(entries: &[Entry], typed: &str, width: usize) -> Result<String, ExplainError> {
     let found: Vec<_> = entries.iter().filter(|entry| plain(entry.id) == plain(typed)).collect();
-    if !found.is_empty() {
-        return Ok(found.into_iter().map(|entry| entry.page(width)).collect::<Vec<_>>().join("\n"));
+    if found.is_empty() {
+        let ids = entries.iter().map(|entry| entry.id);
+        return Err(ExplainError::Unknown { id: typed.to_owned(), nearest: nearest(ids, typed) });
     }
-    let required: Vec<_> = entries.iter().filter(|entry| entry.requires(typed)).collect();
-    if required.is_empty() {
-        return Err(ExplainError::Unknown { id: typed.to_owned(), nearest: nearest(entries, typed) });
+    let mut page = found.iter().map(|entry| entry.page(width)).collect::<Vec<_>>().join("\n");
+    let decided: Vec<_> = entries.iter().filter(|entry| entry.requires(typed)).collect();
+    if !decided.is_empty() {
+        page.push_str("\nIt decides about\n\n");
+        page += &decided.iter().map(|entry| entry.page(width)).collect::<Vec<_>>().join("\n");
     }
-    let mut page =
-        format!("{}: a requirement of RFC 9293; here it decides about\n\n", typed.to_ascii_uppercase());
-    for entry in required {
-        page.push_str(&entry.page(width));
-        page.push('\n');
-    }
-    page.truncate(page.trim_end().len());
-    page.push('\n');
     Ok(page)
-}
-
-/// Ids are compared without case, and `_` is as good as `-`.
-fn plain(id: &str) -> String {
-    id.trim().to_ascii_lowercase().replace('_', "-")
-}
-
-fn nearest(entries: &[Entry], typed: &str) -> Vec<&'static str> {
-    let typed = plain(typed);
-    let ids = entries.iter().flat_map(|entry| std::iter::once(entry.id).chain(entry.requirement));
-    let mut scored: Vec<_> = ids
-        .map(|id| {
-            let within = typed.len() >= 3 && plain(id).contains(&typed);
-            (if within { 1.0 } else { strsim::jaro_winkler(&plain(id), &typed) }, id)
-        })
-        .filter(|(score, _)| *score > 0.8)
-        .collect();
-    scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let mut nearest: Vec<&'static str> = Vec::new();
-    for (_, id) in scored {
-        if !nearest.contains(&id) && nearest.len() < 3 {
-            nearest.push(id);
-        }
-    }
-    nearest
 }
 
 impl Entry {
     /// True when this requirement stands behind it.
     fn requires(&self, requirement: &str) -> bool {
         let wanted = requirement.trim().to_ascii_uppercase();
-        let in_clause = self.clause.into_iter().flat_map(|clause| clause.split("; "));
-        wanted.contains('-')
-            && wanted.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        // `3.8.3 (MUST-20, MUST-22)` names two.
+        let apart = |letter: char| !letter.is_ascii_alphanumeric() && letter != '-';
+        let in_clause = self.clause.into_iter().flat_map(|clause| clause.split(apart));
+        ["MUST-", "SHLD-", "MAY-", "REC-"].iter().any(|strength| wanted.starts_with(strength))
             && self.requirement.into_iter().chain(in_clause).any(|known| known == wanted)
     }
 
@@ -224,36 +287,69 @@ impl Entry {
         let title = if self.kind == Kind::Deviation { "why" } else { "meaning" };
         let clause = self.clause.map(|clause| ("clause", clause));
         let requirement = self.requirement.map(|requirement| ("requirement", requirement));
-        let rows = [Some((title, self.sentence)), clause, requirement];
-        for (title, text) in rows.into_iter().flatten().chain(self.more.iter().copied()) {
+        let rows = [Some((title, &*self.sentence)), clause, requirement];
+        let more = self.more.iter().map(|(title, text)| (*title, &**text));
+        let told = self.stories();
+        let told = (!told.is_empty()).then_some(("stories", &*told));
+        for (title, text) in rows.into_iter().flatten().chain(more).chain(told) {
             page.push_str(&format!("  {title:<12}"));
             text::wrap(&mut page, text, 14, width);
         }
         page
     }
+
+    /// The stories in which a rule of the machine is taken, the first few.
+    fn stories(&self) -> String {
+        let rule = if self.kind == Kind::Rule { Rule::from_id(self.id) } else { None };
+        let Some(rule) = rule else { return String::new() };
+        let takes = |story: &Story| {
+            story.play().log.iter().any(|entry| match &entry.what {
+                What::Call(_, _, trail) | What::Arrived(_, trail) | What::Expired(_, trail) => {
+                    trail.contains(rule)
+                }
+                _ => false,
+            })
+        };
+        let names: Vec<_> = stories().iter().filter(|story| takes(story)).map(|story| story.name).collect();
+        match names.get(..SHOWN_STORIES) {
+            Some(first) if names.len() > SHOWN_STORIES => {
+                format!("{} and {} more", first.join(", "), names.len() - SHOWN_STORIES)
+            }
+            _ => names.join(", "),
+        }
+    }
 }
+
+/// How many stories a page names.
+const SHOWN_STORIES: usize = 5;
 
 fn list(entries: &[Entry], width: usize) -> String {
     let mut page = String::new();
-    for kind in Kind::ALL {
+    for kind in Kind::REPORTED {
         page.push_str(&format!("{}\n", kind.names().0));
         let of_kind: Vec<_> = entries.iter().filter(|entry| entry.kind == kind).collect();
         let widest = of_kind.iter().map(|entry| entry.id.len()).max().unwrap_or(0);
         for entry in of_kind {
             // The rest of a long text is what `explain ID` is for.
-            let first = entry.sentence.split_inclusive(". ").next().unwrap_or(entry.sentence);
+            let first = entry.sentence.split_inclusive(". ").next().unwrap_or(&entry.sentence);
             page.push_str(&format!("  {:<widest$}  ", entry.id));
             text::wrap(&mut page, first, widest + 4, width);
         }
         page.push('\n');
     }
-    page.push_str(&format!("Verdicts: {}\n", Verdict::CLASSES.join(", ")));
+    page.push_str(&format!("Verdicts: {}\n\n", Verdict::CLASSES.join(", ")));
+    text::wrap(
+        &mut page,
+        "`tcp-tracer model states|rules|requirements|profiles|contradictions` lists what else can be explained.",
+        0,
+        width,
+    );
     page
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, ExplainError, entries, explain, list};
+    use super::{Entry, ExplainError, Kind, entries, explain, list};
 
     fn page(id: &str) -> String {
         explain(&entries(), id, 100).unwrap()
@@ -286,18 +382,19 @@ mod tests {
     fn every_id_has_a_page_and_is_listed() {
         let entries = entries();
         let list = list(&entries, 100);
-        for Entry { id, sentence, .. } in &entries {
+        for Entry { id, kind, sentence, .. } in &entries {
             let page = page(id);
             let first = sentence.split_ascii_whitespace().next().unwrap();
             assert!(page.contains(&format!("{id}: ")) && page.contains(first), "{id}");
-            assert!(list.contains(&format!("  {id} ")), "{id}");
+            let listed = !Kind::REPORTED.contains(kind) || list.contains(&format!("  {id} "));
+            assert!(listed && page.lines().all(|line| line.chars().count() <= 100), "{id}");
         }
     }
 
     #[test]
     fn a_requirement_leads_to_what_it_decides() {
         let page = page("must-13");
-        assert!(page.starts_with("MUST-13: a requirement of RFC 9293"), "{page}");
+        assert!(page.starts_with("MUST-13: a requirement of RFC 9293\n"), "{page}");
         assert!(page.contains("C1: what a pair") && page.contains("time-wait-60s: a deviation"), "{page}");
         assert!(!page.contains("fin-wait-2-timeout:"), "{page}");
     }
@@ -315,8 +412,27 @@ mod tests {
     }
 
     #[test]
-    fn a_requirement_that_nothing_here_decides_is_unknown() {
-        assert!(explain(&entries(), "MUST-9", 100).is_err());
+    fn a_requirement_that_nothing_here_decides_is_explained_all_the_same() {
+        let page = page("MUST-9");
+        assert!(page.contains("3.4.1") && !page.contains("It decides"), "{page}");
+        assert!(explain(&entries(), "MUST-999", 100).is_err());
         assert!(explain(&entries(), "3.10.4", 100).is_err());
+    }
+
+    #[test]
+    fn a_rule_of_the_machine_names_the_stories_that_take_it() {
+        let page = page("seq-2t");
+        assert!(page.starts_with("seq-2t: a rule of the machine"), "{page}");
+        assert!(page.contains("stories     ") && page.contains("last-ack-lost"), "{page}");
+        assert!(explain(&entries(), "ack-2", 100).unwrap().contains(" more\n"));
+    }
+
+    #[test]
+    fn switches_and_contradictions_lead_to_each_other() {
+        assert!(page("rfc1337").contains("no in rfc9293-literal"), "{}", page("rfc1337"));
+        let switch = page("fin_again_restarts");
+        assert!(switch.contains("contradiction 7") && switch.contains("yes in linux"), "{switch}");
+        assert!(page("contradiction-7").contains("fin_again_restarts, time_wait_ack"));
+        assert!(page("TIME-WAIT").contains("time-wait-to-syn-received"));
     }
 }

@@ -2,6 +2,8 @@
 
 mod doctor;
 mod explain;
+mod model;
+mod nearest;
 mod run;
 mod text;
 mod watch;
@@ -29,6 +31,8 @@ enum Verb {
     Watch(watch::Args),
     /// Says what this kernel offers, what is missing, what that costs, and what to do about it.
     Doctor(doctor::Args),
+    /// The reference itself: states, edges, rules, requirements, profiles, diagrams and stories of RFC 9293.
+    Model(model::Args),
     /// Says what the id of a rule, deviation, violation, cause or requirement means.
     Explain(explain::Args),
 }
@@ -42,6 +46,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
         Verb::Watch(args) => watch::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
         Verb::Doctor(args) => doctor::run(&args).map_err(boxed),
+        Verb::Model(args) => model::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
         Verb::Explain(args) => explain::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
     };
     done.unwrap_or_else(|error| {

@@ -14,6 +14,11 @@ pub fn terminal_width() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
+/// The width of pages for people: the terminal's, but never wider than is good to read.
+pub fn page_width() -> usize {
+    terminal_width().unwrap_or(100).clamp(60, 100)
+}
+
 /// True when standard output may be coloured: a terminal, and the user does not forbid it (NO_COLOR, TERM=dumb).
 pub fn color() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never

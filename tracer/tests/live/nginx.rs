@@ -27,12 +27,15 @@ fn a_thousand_connections_of_curl_to_nginx_are_complete_conforming_and_counted_t
     assert_eq!(change.kernel("Tcp.ActiveOpens"), connections, "connections that curl did not count");
     assert_eq!(change.transitions("close", "syn_sent"), change.kernel("Tcp.ActiveOpens"));
     assert_eq!(change.transitions("listen", "syn_recv"), change.kernel("Tcp.PassiveOpens"));
-    // Whatever entered a state has left it again. The way into a minisocket is told in addition to the kernel's own
-    // transitions.
+    for counter in ["active_opens", "passive_opens", "curr_estab"] {
+        let difference = end.metrics.count("tcptracer_kernel_difference", &[("counter", counter)]);
+        assert_eq!(difference, 0, "the agent's own comparison: {counter}");
+    }
+
+    // Whatever entered a state has left it again.
     for state in ["syn_sent", "syn_recv", "established", "fin_wait1", "close_wait", "last_ack"] {
         let entered = change.ours("tcptracer_transitions_total", &[("to", state)]);
-        let left = change.ours("tcptracer_transitions_total", &[("from", state)])
-            - change.ours_if_any("tcptracer_transitions_total", &[("from", state), ("to", "time_wait")]);
+        let left = change.left(state);
         assert_eq!(entered, left, "entered and left {state}");
     }
 

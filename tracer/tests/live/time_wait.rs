@@ -68,7 +68,7 @@ fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
 }
 
 #[test]
-fn an_orphan_in_fin_wait2_is_no_time_wait() {
+fn an_orphan_in_fin_wait2_is_no_time_wait_until_the_peer_closes() {
     const COUNT: i64 = 50;
     let Some(_turn) = turn(&[]) else { return };
     let namespace = Namespace::new();
@@ -83,6 +83,14 @@ fn an_orphan_in_fin_wait2_is_no_time_wait() {
     assert_eq!(change.ours("tcptracer_fin_wait2_minisockets", &[]), COUNT);
     assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[]), 0);
     agree(&mut agent);
+
+    // No tracepoint shows the peer's FIN.
+    held.servers.clear();
+    agree(&mut agent);
+    let closed = Moment::quiet(&mut agent);
+    let change = closed.since(&orphaned);
+    assert_eq!(change.ours("tcptracer_time_wait_entered_total", &[("path", "minisocket")]), COUNT);
+    assert_eq!(change.ours("tcptracer_fin_wait2_minisockets", &[]), -COUNT);
 }
 
 #[test]
@@ -101,7 +109,7 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
     assert_eq!(counters::of(&short)["sockstat.tw"] + counters::of(&doomed)["sockstat.tw"], 2 * COUNT);
 
     // The orphans' time is over: they end without ever having been TIME_WAIT.
-    until(Duration::from_secs(6), || match agent.metrics().count("tcptracer_fin_wait2_minisockets", &[]) {
+    until(Duration::from_secs(6), || match counters::of(&short)["sockstat.tw"] {
         0 => Ok(()),
         left => Err(format!("{left} orphans")),
     });

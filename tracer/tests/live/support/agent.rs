@@ -63,7 +63,10 @@ impl Agent {
             panic!("the agent did not get ready; it said:\n{}", log.lock().expect("the log"));
         };
         let web = Client::connect(address).expect("the agent's web side");
-        Self { process, address, web, log }
+        let mut agent = Self { process, address, web, log };
+        // It closes connections that say nothing at first.
+        agent.get("/", "*/*");
+        agent
     }
 
     pub fn pid(&self) -> u32 {
@@ -86,7 +89,12 @@ impl Agent {
     ///
     /// When the status is not 200.
     pub fn get(&mut self, path: &str, accept: &str) -> Answer {
-        let answer = self.web.get_as(path, accept).unwrap_or_else(|error| {
+        let answer = self.web.get_as(path, accept).or_else(|_| {
+            // It closes connections that were idle for long, or are old.
+            self.web = Client::connect(self.address)?;
+            self.web.get_as(path, accept)
+        });
+        let answer = answer.unwrap_or_else(|error| {
             panic!("the agent does not answer {path}: {error}; it said:\n{}", self.log())
         });
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());

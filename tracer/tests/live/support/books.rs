@@ -85,6 +85,12 @@ impl Difference<'_> {
         self.ours("tcptracer_transitions_total", &[("from", from), ("to", to)])
     }
 
+    /// Transitions out of a state, as the kernel announces them: the way into a minisocket is told in addition.
+    pub fn left(&self, state: &str) -> i64 {
+        self.ours("tcptracer_transitions_total", &[("from", state)])
+            - self.ours_if_any("tcptracer_transitions_total", &[("from", state), ("to", "time_wait")])
+    }
+
     /// Verdicts of one kind.
     pub fn verdicts(&self, verdict: &str) -> i64 {
         self.ours("tcptracer_conformance_checks_total", &[("verdict", verdict)])
@@ -97,21 +103,25 @@ impl Difference<'_> {
 
     /// Asserts that every step between the moments could be judged and none was wrong, and that nothing was lost.
     pub fn assert_healthy(&self) {
-        for metric in [
-            "tcptracer_events_total",
-            "tcptracer_conformance_violations_total",
-            "tcptracer_conformance_inconclusive_total",
-        ] {
-            let healthy =
-                |series: &String| series.contains("\"delivered\"") || series.contains("\"filtered\"");
-            let found: Vec<_> = self.changed(metric).into_iter().filter(|series| !healthy(series)).collect();
-            assert!(found.is_empty(), "{metric} on healthy traffic: {found:?}");
+        self.assert_nothing_lost();
+        for metric in ["tcptracer_conformance_violations_total", "tcptracer_conformance_inconclusive_total"] {
+            assert_eq!(self.changed(metric), [""; 0], "{metric} on healthy traffic");
         }
         assert_eq!(
             (self.verdicts("violation"), self.verdicts("inconclusive")),
             (0, 0),
             "verdicts on healthy traffic"
         );
+    }
+
+    /// Asserts that no event was lost, and that no story has a gap.
+    pub fn assert_nothing_lost(&self) {
+        for outcome in ["missed", "ring_full"] {
+            let lost = self.ours("tcptracer_events_total", &[("outcome", outcome)]);
+            assert_eq!(lost, 0, "{outcome}; all that happened: {:?}", self.changed("tcptracer_events_total"));
+        }
+        let gaps = self.ours("tcptracer_conformance_inconclusive_total", &[("cause", "lost_event")]);
+        assert_eq!(gaps, 0, "stories with a gap");
     }
 
     /// The agent's series of one name that differ, with their labels, for messages.

@@ -1,0 +1,8 @@
+//! The oracle judges stories: as they were, seen in part, and falsified.
+
+mod garbage;
+mod mutations;
+mod random;
+mod stories;
+mod trace;
+mod verdicts;

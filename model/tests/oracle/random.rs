@@ -1,0 +1,185 @@
+//! Two ends that do what they like over a network that loses, delays, reorders and repeats: never a violation.
+
+use model::oracle::{Observation, Tap, Verdict};
+use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
+use model::story::{Fate, Pair, Side};
+use model::{Call, Config, Profile, Segment, Seq, State};
+
+use crate::trace;
+
+/// A generator of its own, so that a seed means the same for ever (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of several.
+    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        let index = self.below(list.len() as u64);
+        list[usize::try_from(index).unwrap_or_default()]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "bounded")]
+    fn len(&mut self, bound: u64) -> u32 {
+        self.below(bound) as u32
+    }
+}
+
+fn config(random: &mut Random) -> Config {
+    Config {
+        timestamps: random.chance(30),
+        window_scale: random.chance(30).then_some(3),
+        receive_buffer: random.of(&[8_000, 2_000, 100_000]),
+        nagle: random.chance(70),
+        keep_alive: random.chance(10).then_some(20_000_000),
+        user_timeout: random.chance(10).then_some(30_000_000),
+        ..Pair::CONFIG
+    }
+}
+
+/// A run: calls, losses and repetitions by the seed.
+fn play(seed: u64, profile: Profile) -> Pair {
+    let random = &mut Random(seed);
+    let mut pair = Pair::new(profile);
+    let loss = random.of(&[0, 5, 20]);
+    for side in [Side::A, Side::B] {
+        let choices = &mut pair.end_mut(side).choices;
+        choices.iss = Seq(random.len(u64::from(u32::MAX)));
+        choices.delay_ack = random.chance(50);
+        choices.ack_out_of_order = random.chance(50);
+        choices.congestion_window = if random.chance(30) { 3_000 } else { u32::MAX };
+    }
+    let passive = config(random);
+    pair.call(Side::B, if random.chance(90) { Call::listen(passive) } else { Call::connect(passive) });
+    let active = config(random);
+    pair.call(Side::A, Call::connect(active));
+    let mut carried: Vec<(Side, Segment)> = Vec::new();
+    for _ in 0..40 {
+        for side in [Side::A, Side::B] {
+            let fates: Vec<Fate> = (0..8)
+                .map(|_| match random.below(100) {
+                    n if n < loss => Fate::Lost,
+                    n if n < 2 * loss => Fate::Late(random.below(3_000_000)),
+                    _ => Fate::Arrives,
+                })
+                .collect();
+            pair.fates(side, &fates);
+        }
+        let side = if random.chance(50) { Side::A } else { Side::B };
+        match random.below(20) {
+            0..=4 => pair.call(side, Call::send(1 + random.len(3_000))),
+            5..=9 => pair.call(side, Call::receive(1 + random.len(4_000))),
+            10 if random.chance(40) => pair.call(side, Call::CLOSE),
+            11 if random.chance(20) => pair.call(side, Call::CLOSE_BOTH),
+            12 if random.chance(5) => pair.call(side, Call::Abort),
+            13 => {
+                let sent: Vec<Segment> = pair.sent(side).copied().collect();
+                carried.extend(sent.into_iter().map(|segment| (side.other(), segment)));
+                if loss > 0 && !carried.is_empty() {
+                    // An old segment comes again.
+                    let (to, segment) = random.of(&carried);
+                    pair.inject(to, segment);
+                }
+            }
+            14 if random.chance(10) => {
+                let mut open = config(random);
+                open.timestamps = false;
+                if pair.state(side) == State::Closed || pair.state(side) == State::TimeWait {
+                    pair.end_mut(side).choices.iss = Seq(random.len(u64::from(u32::MAX)));
+                    pair.call(side, Call::connect(open));
+                }
+            }
+            15 => pair.run_for(random.below(5_000_000)),
+            16 if random.chance(10) => pair.run_for(random.below(400_000_000)),
+            _ => pair.run_for(random.below(60_000)),
+        }
+    }
+    pair.settle();
+    pair
+}
+
+#[derive(Default)]
+struct Count {
+    observations: usize,
+    conforming: usize,
+    inconclusive: usize,
+    most: usize,
+}
+
+#[expect(clippy::panic, reason = "a test's helper")]
+fn check(seed: u64, profile: &Profile, side: Side, full: &[Observation], tap: Tap, count: &mut Count) {
+    let seen = trace::through(full, tap);
+    let mut oracle = model::Oracle::<{ trace::PLACES }>::new(profile, tap);
+    for observation in &seen {
+        let verdict = oracle.observe(observation);
+        count.observations += 1;
+        count.most = count.most.max(oracle.candidates().len());
+        assert!(oracle.candidates().len() <= trace::PLACES);
+        match verdict {
+            Verdict::Conforming(_) => count.conforming += 1,
+            Verdict::Inconclusive(_) => count.inconclusive += 1,
+            Verdict::Deviation(..) | Verdict::Violation(_) => {
+                let told = trace::told(&seen, profile, tap);
+                panic!("seed {seed} {} {side:?} {tap:?}\n{told}\n{verdict}", profile.name);
+            }
+        }
+    }
+}
+
+fn runs(seeds: core::ops::Range<u64>, taps: &[(&str, Tap)]) {
+    let mut counts: Vec<Count> = taps.iter().map(|_| Count::default()).collect();
+    // ORACLE_SEEDS=n: so many runs more.
+    let more = std::env::var("ORACLE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    for seed in seeds.start..seeds.end + more {
+        let profile = [RFC9293_INTENT, RFC9293_LITERAL, LINUX][usize::try_from(seed % 3).unwrap_or_default()];
+        let pair = play(seed, profile);
+        for side in [Side::A, Side::B] {
+            let full = trace::of(&pair, side);
+            for ((_, tap), count) in taps.iter().zip(&mut counts) {
+                check(seed, &profile, side, &full, *tap, count);
+            }
+        }
+    }
+    for ((name, _), count) in taps.iter().zip(&counts) {
+        println!(
+            "{name}: {} observations, {} conforming, {} inconclusive, at most {} candidates",
+            count.observations, count.conforming, count.inconclusive, count.most
+        );
+    }
+}
+
+#[test]
+#[ignore = "the machine answers in the middle of a step with the ACK number of before its text, and the oracle does not allow for that yet"]
+fn random_runs_seen_in_full_conform() {
+    runs(0..600, &[("everything", Tap::FULL)]);
+}
+
+#[test]
+#[ignore = "the machine answers in the middle of a step with the ACK number of before its text, and the oracle does not allow for that yet"]
+fn random_runs_seen_in_part_are_no_violations() {
+    runs(
+        0..200,
+        &[
+            ("nothing sent", Tap::NOTHING_SENT),
+            ("nothing received", Tap::NOTHING_RECEIVED),
+            ("no calls", Tap::NO_CALLS),
+            ("no transitions", Tap::NO_TRANSITIONS),
+            ("only transitions", Tap::TRANSITIONS),
+            ("only segments", Tap::SEGMENTS),
+        ],
+    );
+}

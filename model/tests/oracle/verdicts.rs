@@ -1,0 +1,263 @@
+//! What the oracle says, observation by observation: departures by name, violations with what was expected, and what
+//! cannot be judged.
+
+use model::oracle::{
+    Cause, Expected, Kind, Mismatch, Numbers, Observation, Tap, Tolerance, Transition, Verdict, Violation,
+};
+use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
+use model::story::{Side, Story, stories};
+use model::{Call, Config, Flags, Oracle, Profile, Rule, Segment, Seq, State, Tcb, Timer};
+
+use crate::trace;
+
+fn seen(at: u64, kind: Kind) -> Observation {
+    Observation { at, kind }
+}
+
+fn moves(from: State, to: State) -> Kind {
+    Kind::Transition(Transition { from, to, numbers: Numbers::default() })
+}
+
+/// The departures that a story needs when another profile judges it; a violation ends the test.
+#[expect(clippy::panic, reason = "a test's helper")]
+fn departures(name: &str, played: &'static Profile, judged: &Profile) -> Vec<&'static str> {
+    let Some(mut story) = Story::find(name) else { panic!("no story {name}") };
+    story.profile = played;
+    let mut pair = story.play();
+    // Until the last TIME-WAIT is over.
+    pair.run_for(600_000_000);
+    let mut names = Vec::new();
+    for side in [Side::A, Side::B] {
+        let trace = trace::of(&pair, side);
+        // No timer ends early: 2MSL not started over is a second or so.
+        let exact = Tolerance { early_percent: 0, ..Tolerance::DEFAULT };
+        let mut oracle = Oracle::<{ trace::PLACES }>::with_tolerance(judged, Tap::FULL, exact);
+        for observation in &trace {
+            match oracle.observe(observation) {
+                Verdict::Deviation(departures, _) => names.extend(departures.iter().map(|d| d.name)),
+                Verdict::Conforming(_) => {}
+                _ => panic!("{name} {side:?}\n{}", trace::told(&trace, judged, Tap::FULL)),
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_time_wait_of_a_minute_is_a_departure_by_name() {
+    assert_eq!(departures("two-msl", &LINUX, &RFC9293_INTENT), ["time_wait"]);
+    assert!(departures("two-msl", &LINUX, &LINUX).is_empty());
+}
+
+#[test]
+fn the_letter_departs_from_the_intent_where_contradictions_say() {
+    let letter = |name| departures(name, &RFC9293_LITERAL, &RFC9293_INTENT);
+    assert_eq!(letter("simultaneous-open"), ["figure_7"]);
+    assert_eq!(letter("last-ack-lost"), ["fin_again_restarts, time_wait_ack"]);
+}
+
+#[test]
+fn every_difference_between_profiles_is_a_departure_with_a_name() {
+    let profiles = [&RFC9293_LITERAL, &RFC9293_INTENT, &LINUX];
+    for played in profiles {
+        for judged in profiles {
+            for story in stories() {
+                let needed = departures(story.name, played, judged);
+                assert!(played != judged || needed.is_empty(), "{}: {needed:?}", story.name);
+                if !needed.is_empty() {
+                    println!("{} on {} judged by {}: {needed:?}", story.name, played.name, judged.name);
+                }
+            }
+        }
+    }
+}
+
+/// A connection to ESTABLISHED as its client sees it, numbers of the RFC's figures.
+fn client() -> [Observation; 6] {
+    [
+        seen(0, Kind::Call(Call::connect(Config::DEFAULT))),
+        seen(0, moves(State::Closed, State::SynSent)),
+        seen(0, Kind::Sent(Segment::new(Flags::SYN, 100, 0))),
+        seen(20_000, Kind::Received(Segment::new(Flags::SYN_ACK, 300, 101))),
+        seen(20_000, moves(State::SynSent, State::Established)),
+        seen(20_000, Kind::Sent(Segment::new(Flags::ACK, 101, 301))),
+    ]
+}
+
+fn watching(tap: Tap) -> Oracle<8> {
+    let mut oracle = Oracle::new(&RFC9293_INTENT, tap);
+    for observation in client().iter().filter(|observation| tap.shows(&observation.kind)) {
+        let verdict = oracle.observe(observation);
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{observation}: {verdict}");
+    }
+    oracle
+}
+
+#[track_caller]
+#[expect(clippy::panic, reason = "a test's helper")]
+fn violation(verdict: Verdict) -> Violation {
+    let Verdict::Violation(violation) = verdict else { panic!("{verdict}") };
+    violation
+}
+
+#[test]
+fn a_conforming_verdict_names_the_rules() {
+    let mut oracle = watching(Tap::FULL);
+    let data = Segment::new(Flags::ACK | Flags::PSH, 301, 101).text(10);
+    let verdict = oracle.observe(&seen(30_000, Kind::Received(data)));
+    assert_eq!(verdict.to_string(), "conforming (ack-5 ack-7 txt-1)");
+    let ack = Segment::new(Flags::ACK, 101, 311);
+    assert_eq!(oracle.observe(&seen(40_000, Kind::Sent(ack))).to_string(), "conforming (-)");
+    assert_eq!(oracle.observe(&seen(9_000_000, Kind::Quiet)).to_string(), "conforming (-)");
+}
+
+#[test]
+fn an_ack_of_what_has_not_come_is_a_violation_and_says_what_would_be_right() {
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(30_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
+    let verdict = oracle.observe(&seen(40_000, Kind::Sent(Segment::new(Flags::ACK, 101, 312))));
+    let found = violation(verdict);
+    assert_eq!(found.mismatch, Mismatch::Acknowledgment { expected: Seq(311), seen: Seq(312) });
+    assert_eq!(found.state, State::Established);
+    assert!(found.rules.contains(Rule::Txt1), "{found}");
+    let explanation = oracle.explain().expect("there was a violation");
+    assert_eq!(explanation.observation.at, 40_000);
+    let expected: Vec<Expected> = oracle.candidates()[0].expected(&Tolerance::DEFAULT).collect();
+    assert_eq!(expected, [Expected::Ack(Seq(311), 530_000)]);
+}
+
+#[test]
+fn an_ack_that_never_comes_is_missed_after_half_a_second() {
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(30_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
+    assert!(!oracle.observe(&seen(500_000, Kind::Quiet)).is_violation());
+    let found = violation(oracle.observe(&seen(531_000, Kind::Quiet)));
+    assert_eq!(found.mismatch, Mismatch::NoAck { expected: Seq(311) });
+    // Where segments that leave are not seen, nothing is missed.
+    let mut oracle = watching(Tap::NOTHING_SENT);
+    oracle.observe(&seen(30_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
+    assert!(!oracle.observe(&seen(9_000_000, Kind::Quiet)).is_violation());
+}
+
+#[test]
+fn text_beyond_the_window_is_a_violation() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    for observation in client() {
+        let narrow = match observation.kind {
+            Kind::Received(segment) => Kind::Received(segment.window(100)),
+            kind => kind,
+        };
+        oracle.observe(&Observation { kind: narrow, ..observation });
+    }
+    oracle.observe(&seen(30_000, Kind::Call(Call::send(101))));
+    let text = |len| Kind::Sent(Segment::new(Flags::ACK | Flags::PSH, 101, 301).text(len));
+    let mut other = oracle.clone();
+    assert!(!other.observe(&seen(30_000, text(100))).is_violation());
+    let found = violation(oracle.observe(&seen(30_000, text(101))));
+    assert_eq!(found.mismatch, Mismatch::BeyondWindow { at_most: 100 });
+    assert!(found.rules.contains(Rule::Send5));
+}
+
+#[test]
+fn how_text_is_cut_is_the_endpoints_choice() {
+    for cut in [[10, 20, 70], [1, 98, 1], [50, 49, 1]] {
+        let mut oracle = watching(Tap::FULL);
+        oracle.observe(&seen(30_000, Kind::Call(Call::send(100))));
+        let mut seq = 101;
+        for len in cut {
+            let verdict =
+                oracle.observe(&seen(30_000, Kind::Sent(Segment::new(Flags::ACK, seq, 301).text(len))));
+            assert!(!verdict.is_violation(), "{verdict}");
+            seq += len;
+        }
+        let more = oracle.observe(&seen(30_000, Kind::Sent(Segment::new(Flags::ACK, seq, 301).text(1))));
+        assert_eq!(violation(more).mismatch, Mismatch::NotQueued { at_most: 0 });
+    }
+}
+
+#[test]
+fn a_time_wait_cut_short_says_when_it_could_have_ended() {
+    let mut oracle = watching(Tap::FULL);
+    for observation in [
+        seen(1_000_000, Kind::Call(Call::CLOSE)),
+        seen(1_000_000, moves(State::Established, State::FinWait1)),
+        seen(1_000_000, Kind::Sent(Segment::new(Flags::FIN_ACK, 101, 301))),
+        seen(1_020_000, Kind::Received(Segment::new(Flags::FIN_ACK, 301, 102))),
+        // One segment, two steps: shown as one or as two.
+        seen(1_020_000, moves(State::FinWait1, State::FinWait2)),
+        seen(1_020_000, moves(State::FinWait2, State::TimeWait)),
+        seen(1_020_000, Kind::Sent(Segment::new(Flags::ACK, 102, 302))),
+    ] {
+        let verdict = oracle.observe(&observation);
+        assert!(!verdict.is_violation(), "{observation} {verdict}");
+    }
+    let found = violation(oracle.observe(&seen(21_000_000, moves(State::TimeWait, State::Closed))));
+    let Mismatch::TooEarly { timer: Timer::TimeWait, earliest } = found.mismatch else { panic!("{found}") };
+    assert!((229_000_000..=229_100_000).contains(&earliest), "{earliest}");
+}
+
+#[test]
+fn an_impossible_edge_is_a_violation_even_when_nothing_else_is_seen() {
+    let mut oracle = watching(Tap::TRANSITIONS);
+    let found = violation(oracle.observe(&seen(30_000, moves(State::Established, State::Closing))));
+    assert_eq!(found.mismatch, Mismatch::To { expected: None, seen: State::Closing });
+    assert_eq!(oracle.lost(), Some(Cause::Derailed));
+    // What ends in CLOSED has left nothing behind: a new connection is judged again.
+    let closed = oracle.observe(&seen(40_000, moves(State::Closing, State::Closed)));
+    assert_eq!(closed, Verdict::Inconclusive(Cause::Derailed));
+    for observation in client().iter().filter(|observation| Tap::TRANSITIONS.shows(&observation.kind)) {
+        assert!(matches!(oracle.observe(observation), Verdict::Conforming(_)));
+    }
+}
+
+#[test]
+fn after_a_gap_nothing_is_judged_until_the_state_is_known() {
+    let mut oracle = watching(Tap::FULL);
+    assert_eq!(oracle.observe(&seen(30_000, Kind::Gap)), Verdict::Inconclusive(Cause::Gap));
+    let wild = seen(40_000, moves(State::Listen, State::Closing));
+    assert_eq!(oracle.observe(&wild), Verdict::Inconclusive(Cause::Gap));
+    oracle.adopt(&Tcb::closed(), 50_000);
+    assert!(matches!(oracle.observe(&client()[0]), Verdict::Conforming(_)));
+}
+
+#[test]
+fn too_many_explanations_are_inconclusive_and_never_a_violation() {
+    let mut overflows = 0;
+    for story in stories() {
+        let pair = story.play();
+        for side in [Side::A, Side::B] {
+            let trace = trace::through(&trace::of(&pair, side), Tap::SEGMENTS);
+            let mut oracle = Oracle::<1>::new(story.profile, Tap::SEGMENTS);
+            for observation in &trace {
+                let verdict = oracle.observe(observation);
+                assert!(!verdict.is_violation(), "{} {observation}: {verdict}", story.name);
+                assert!(oracle.candidates().len() <= 1);
+                overflows += usize::from(verdict == Verdict::Inconclusive(Cause::Overflow));
+            }
+        }
+    }
+    assert!(overflows > 100, "{overflows}");
+}
+
+#[test]
+fn the_order_of_what_one_event_causes_is_free() {
+    let opening = client();
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    for index in [0, 2, 1, 3, 5, 4] {
+        let verdict = oracle.observe(&opening[index]);
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{}: {verdict}", opening[index]);
+    }
+}
+
+#[test]
+fn a_restart_forgets_and_the_next_segment_meets_a_closed_port() {
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(30_000, Kind::Restart));
+    oracle.observe(&seen(40_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
+    let reset = oracle.observe(&seen(40_000, Kind::Sent(Segment::new(Flags::RST, 101, 0))));
+    assert!(matches!(reset, Verdict::Conforming(_)), "{reset}");
+    let again = oracle.observe(&seen(40_000, Kind::Sent(Segment::new(Flags::RST, 101, 0))));
+    assert_eq!(violation(again).mismatch, Mismatch::UnwantedReset);
+}
