@@ -226,8 +226,10 @@ impl Candidate {
         let whole = to.saturating_sub(from);
         // No backoff need go beyond a minute (RFC 6298, 2.5).
         let least = if timer == Timer::Retransmit { whole.min(MINUTE) } else { whole };
-        let early = from.saturating_add(least - least / 100 * tolerance.early_percent.min(100));
-        let late = to.saturating_add(whole / 100 * tolerance.late_percent).saturating_add(tolerance.late);
+        let early = from.saturating_add(least - (least / 100) * tolerance.early_percent.min(100));
+        let late = to
+            .saturating_add((whole / 100).saturating_mul(tolerance.late_percent))
+            .saturating_add(tolerance.late);
         (early, late)
     }
 
@@ -298,6 +300,8 @@ impl Candidate {
                         }
                     }
                 }
+                // The user may have gone unseen long before.
+                Effect::Start(Timer::FinWait2, _) if !terms.tap.calls => self.start(Timer::FinWait2, now, 0),
                 Effect::Start(timer, after) => self.start(*timer, now, *after),
                 Effect::Stop(_) | Effect::Reply(_) | Effect::Signal(_) | Effect::Hold(..) => {}
             }

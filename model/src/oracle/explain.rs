@@ -11,6 +11,7 @@ use crate::event::{Call, Event, Timer};
 use crate::profile::LastAckEntry;
 use crate::rule::Trail;
 use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
 use crate::state::State;
 use crate::step::Choices;
 use crate::tcb::Fin;
@@ -270,7 +271,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         after.run(self.terms, self.out, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
         if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
-            after.note_refused(segment);
+            after.note_refused(candidate.tcb.rcv.nxt, segment);
         }
         for way in each(after.other_ways(candidate, event)) {
             if self.push_other(candidate, &after, event, way) {
@@ -334,7 +335,10 @@ impl<'a, const N: usize> Attempt<'a, N> {
         self.event(&before, &event)?;
         let rcv = &before.tcb.rcv;
         let needed = segment.end().max(segment.seq + u32::from(segment.seq != rcv.nxt)) - rcv.nxt;
-        if !terms.tap.calls && needed > rcv.wnd && needed < 1 << 30 {
+        // Text at RCV.NXT can wait until the ACK shows how much was taken.
+        let matters =
+            before.tcb.state.is_synchronized() && (segment.seq.gt(rcv.nxt) || segment.has(Flags::FIN));
+        if !terms.tap.calls && matters && needed > rcv.wnd && needed < 1 << 30 {
             // The user may have read unseen, and opened the window further than was told (3.8.6.2.2).
             let mut other = before;
             other.tcb.rcv.wnd = needed;
@@ -403,7 +407,7 @@ impl Candidate {
     }
 
     /// What is acknowledged has been sent.
-    fn unsent(&self, ack: crate::Seq) -> Result<(), Mismatch> {
+    fn unsent(&self, ack: Seq) -> Result<(), Mismatch> {
         let snd = &self.tcb.snd;
         let counted = self.iss_known && ack.gt(snd.una) && ack.le(snd.nxt);
         let unsent = self.due().iter().find(|due| {
@@ -413,11 +417,12 @@ impl Candidate {
     }
 
     /// The user may have read unseen, and the window be larger than was told.
-    fn note_refused(&mut self, segment: &Segment) {
+    fn note_refused(&mut self, before: Seq, segment: &Segment) {
         let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
         let end = start + segment.len;
         let refused = segment.len > 0 && start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
-        self.refused = if refused { end - next } else { 0 };
+        let known = self.refused.saturating_sub(next - before);
+        self.refused = if refused { known.max(end - next) } else { known };
     }
 
     fn count_duplicates(&mut self, segment: &Segment) {
@@ -510,7 +515,7 @@ impl Candidate {
         if let Some(nxt) = numbers.nxt
             && self.iss_known
         {
-            let waiting = snd.queued + u32::from(self.wants_fin());
+            let waiting = snd.queued.saturating_add(u32::from(self.wants_fin()));
             let more = if terms.tap.calls { waiting } else { u32::MAX >> 1 };
             if nxt - snd.nxt > more {
                 return Err(Mismatch::Nxt { expected: snd.nxt, seen: nxt });

@@ -283,7 +283,8 @@ impl Candidate {
         if snd.fin != Fin::Wanted {
             return;
         }
-        snd.nxt += snd.queued + 1;
+        snd.nxt += snd.queued;
+        snd.nxt += 1;
         (snd.queued, snd.pushed, snd.fin) = (0, 0, Fin::Sent);
         if self.tcb.state == State::CloseWait {
             self.tcb.state = State::LastAck;

@@ -253,8 +253,9 @@ impl Candidate {
         }
         // A closed window is probed with one octet or with the FIN (3.8.6.1).
         let room = self.window_room();
-        let probe = room == 0 && len + u32::from(fin) == 1;
-        if terms.tap.received && !probe && len + u32::from(fin) > room {
+        let takes = len.saturating_add(u32::from(fin));
+        let probe = room == 0 && takes == 1;
+        if terms.tap.received && !probe && takes > room {
             return Err(Mismatch::BeyondWindow { at_most: room });
         }
         self.ride(terms, len)?;

@@ -237,8 +237,14 @@ fn detect(tap: Tap) -> (BTreeMap<&'static str, Count>, Vec<String>) {
     let mut missed = Vec::new();
     for story in stories() {
         for side in [Side::A, Side::B] {
-            for mutant in mutants(&with_silence(&story, side)) {
+            let whole = with_silence(&story, side);
+            let healthy = trace::through(&whole, tap);
+            for mutant in mutants(&whole) {
                 let seen = trace::through(&mutant.trace, tap);
+                if seen == healthy {
+                    // This tap does not show what was falsified.
+                    continue;
+                }
                 let verdicts = trace::judge(&seen, story.profile, tap);
                 let count = counts.entry(mutant.operator).or_default();
                 count.all += 1;
@@ -247,19 +253,44 @@ fn detect(tap: Tap) -> (BTreeMap<&'static str, Count>, Vec<String>) {
                 } else if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Deviation(..))) {
                     count.deviations += 1;
                     missed.push(format!(
-                        "{} {side:?} {}: {} (deviation)",
-                        story.name, mutant.operator, mutant.trace[mutant.at]
+                        "{} {side:?} {}: {} (deviation): {}",
+                        story.name,
+                        mutant.operator,
+                        mutant.trace[mutant.at],
+                        reason(mutant.operator)
                     ));
                 } else {
                     missed.push(format!(
-                        "{} {side:?} {}: {}",
-                        story.name, mutant.operator, mutant.trace[mutant.at]
+                        "{} {side:?} {}: {}: {}",
+                        story.name,
+                        mutant.operator,
+                        mutant.trace[mutant.at],
+                        reason(mutant.operator)
                     ));
                 }
             }
         }
     }
     (counts, missed)
+}
+
+/// Why a mutant of this kind may be what a healthy endpoint looks like.
+fn reason(operator: &str) -> &'static str {
+    match operator {
+        "ACK not sent" => {
+            "a challenge may be throttled (RFC 5961, 7); a dropped segment's ACK is a departure"
+        }
+        "FIN bit missing" | "segment not sent" => {
+            "what was lost and sent again may have been put off until then"
+        }
+        "missing edge" => {
+            "another reading of the profile stays, R2 is the user's choice, or a crash came first"
+        }
+        "TIME-WAIT cut short" | "TIME-WAIT half as long again" => "a story whose 2MSL is zero",
+        "transition by a segment outside the window" => "SYN-SENT knows no window yet",
+        "transition without its segment" => "another segment explains it under a departure",
+        _ => "not seen through this tap",
+    }
 }
 
 fn report(name: &str, tap: Tap) -> f64 {
@@ -285,4 +316,20 @@ fn report(name: &str, tap: Tap) -> f64 {
 #[test]
 fn with_everything_seen_nearly_every_mutant_is_a_violation() {
     assert!(report("everything seen", Tap::FULL) >= 0.95);
+}
+
+/// With less to see there is less to find; these are the shares as measured, so that a change shows.
+#[test]
+fn with_less_seen_fewer_mutants_are_violations() {
+    for (name, tap, least) in [
+        ("nothing sent", Tap::NOTHING_SENT, 0.97),
+        ("nothing received", Tap::NOTHING_RECEIVED, 0.88),
+        ("no calls", Tap::NO_CALLS, 0.93),
+        ("no transitions", Tap::NO_TRANSITIONS, 0.92),
+        ("only transitions", Tap::TRANSITIONS, 0.83),
+        ("only segments", Tap::SEGMENTS, 0.81),
+    ] {
+        let share = report(name, tap);
+        assert!(share >= least, "{name}: {share}");
+    }
 }
