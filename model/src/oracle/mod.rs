@@ -12,8 +12,10 @@
 
 mod candidate;
 mod departure;
+mod expected;
 mod explain;
 mod hidden;
+mod moved;
 mod observation;
 mod sent;
 mod set;

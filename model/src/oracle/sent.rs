@@ -52,7 +52,7 @@ impl Candidate {
         // Something unacceptable may have come unseen, and this is the answer.
         let answers =
             matches!(self.tcb.state, State::Closed | State::Listen | State::SynSent | State::SynReceived);
-        if (!terms.tap.received && answers) || now <= self.resets_until { Ok(()) } else { Err(nearest) }
+        if (!terms.tap.received && answers) || now < self.resets_until { Ok(()) } else { Err(nearest) }
     }
 
     fn sends_syn(

@@ -289,7 +289,7 @@ fn reason(operator: &str) -> &'static str {
         "TIME-WAIT cut short" | "TIME-WAIT half as long again" => "a story whose 2MSL is zero",
         "transition by a segment outside the window" => "SYN-SENT knows no window yet",
         "transition without its segment" => "another segment explains it under a departure",
-        _ => "not seen through this tap",
+        _ => "a missing tap leaves room for it",
     }
 }
 

@@ -1,0 +1,110 @@
+//! A transition that was shown: is it the one that this explanation has to make now?
+
+use super::candidate::{Candidate, Terms};
+use super::observation::Transition;
+use super::verdict::Mismatch;
+use crate::event::Timer;
+use crate::profile::LastAckEntry;
+use crate::state::State;
+
+impl Candidate {
+    /// A transition that was shown.
+    pub(super) fn moves(&mut self, terms: &Terms, now: u64, transition: &Transition) -> Result<(), Mismatch> {
+        let Transition { from, to, numbers } = *transition;
+        self.absorb(terms, &numbers);
+        if from != self.shown {
+            return Err(if self.shown == self.tcb.state {
+                Mismatch::From { expected: self.shown }
+            } else {
+                self.unshown()
+            });
+        }
+        let state = self.tcb.state;
+        if state == self.shown {
+            return self.moves_alone(terms, now, to);
+        }
+        if to == state {
+            self.shown = to;
+            return self.check(terms, transition);
+        }
+        if between(from, to, state) {
+            self.shown = to;
+            return Ok(());
+        }
+        Err(Mismatch::To { expected: Some(state), seen: to })
+    }
+
+    // No event is left to cause it: the FIN may leave, and that is all.
+    fn moves_alone(&mut self, terms: &Terms, now: u64, to: State) -> Result<(), Mismatch> {
+        let state = self.tcb.state;
+        if (state, to) == (State::CloseWait, State::LastAck) && self.wants_fin() {
+            let fits = self.window_room() > self.tcb.snd.queued
+                || !terms.tap.received
+                || terms.profile.last_ack_entry == LastAckEntry::AtOnce;
+            if fits {
+                self.tcb.state = State::LastAck;
+                self.shown = State::LastAck;
+                self.moved_at = now;
+                return Ok(());
+            }
+        }
+        if (state, to) == (State::TimeWait, State::Closed) {
+            let (earliest, _) = self.expiry(Timer::TimeWait, &terms.tolerance);
+            return Err(Mismatch::TooEarly { timer: Timer::TimeWait, earliest });
+        }
+        Err(Mismatch::To { expected: None, seen: to })
+    }
+
+    /// The variables that a transition shows.
+    fn check(&mut self, terms: &Terms, transition: &Transition) -> Result<(), Mismatch> {
+        if matches!(transition.to, State::Closed | State::Listen) {
+            return Ok(());
+        }
+        let (snd, rcv) = (&self.tcb.snd, &self.tcb.rcv);
+        let numbers = &transition.numbers;
+        if let Some(una) = numbers.una
+            && terms.tap.received
+            && self.iss_known
+            && una != snd.una
+        {
+            return Err(Mismatch::Una { expected: snd.una, seen: una });
+        }
+        if let Some(nxt) = numbers.nxt
+            && self.iss_known
+        {
+            let waiting = snd.queued.saturating_add(u32::from(self.wants_fin()));
+            let more = if terms.tap.calls { waiting } else { u32::MAX >> 1 };
+            if nxt - snd.nxt > more {
+                return Err(Mismatch::Nxt { expected: snd.nxt, seen: nxt });
+            }
+        }
+        let heard = !matches!(transition.to, State::SynSent);
+        if let Some(rcv_nxt) = numbers.rcv_nxt
+            && heard
+            && rcv_nxt != rcv.nxt
+        {
+            if !terms.tap.received && rcv_nxt.gt(rcv.nxt) {
+                // Text came before the event that moved it.
+                self.tcb.rcv.nxt = rcv_nxt;
+                return Ok(());
+            }
+            return Err(Mismatch::RcvNxt { expected: rcv.nxt, seen: rcv_nxt });
+        }
+        Ok(())
+    }
+}
+
+/// True when one event passes through `middle` on its way.
+const fn between(from: State, middle: State, to: State) -> bool {
+    use State::{
+        CloseWait, Closed, Closing, Established, FinWait1, FinWait2, Listen, SynReceived, SynSent, TimeWait,
+    };
+    matches!(
+        (from, middle, to),
+        (FinWait1, FinWait2, TimeWait)
+            | (SynSent | SynReceived, Established, CloseWait)
+            | (SynReceived, Established, FinWait1)
+            | (SynReceived, Established | FinWait1, Closing)
+            | (TimeWait, Closed | Listen, SynReceived)
+    )
+}
