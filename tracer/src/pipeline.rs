@@ -196,6 +196,9 @@ fn conclude(step: Step<'_>, ledger: &mut Ledger, sinks: &mut impl Sinks) {
     sinks.finding(&finding);
 }
 
+/// Records of a sweep that are taken in between two batches of the ring.
+const BITE: usize = 1024;
+
 /// Time until a sweep that could not be started is tried again.
 const FAILED_SWEEP: Duration = Duration::from_secs(60);
 
@@ -208,7 +211,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 struct Sweeps {
     due: u64,
     running: Option<mpsc::Receiver<Swept>>,
-    done: Option<Swept>,
+    /// What it found, and how many of its records have been taken in.
+    done: Option<(Swept, usize)>,
     /// Where namespaces were found.
     places: HashMap<u64, PathBuf>,
 }
@@ -218,10 +222,10 @@ impl Sweeps {
         self.running.is_none() && self.done.is_none() && now >= self.due
     }
 
-    /// The outcome, as soon as everything up to its end has been processed.
-    fn done(&mut self, processed: u64) -> Option<Swept> {
+    /// The outcome, as soon as everything up to its end has been processed, and how much of it has been taken in.
+    fn done(&mut self, processed: u64) -> Option<(Swept, usize)> {
         match self.running.as_ref()?.try_recv() {
-            Ok(swept) => self.done = Some(swept),
+            Ok(swept) => self.done = Some((swept, 0)),
             Err(mpsc::TryRecvError::Empty) => return None,
             Err(mpsc::TryRecvError::Disconnected) if self.done.is_none() => {
                 // The sweeper died.
@@ -230,11 +234,14 @@ impl Sweeps {
             }
             Err(mpsc::TryRecvError::Disconnected) => {}
         }
-        let mut swept = self.done.take_if(|swept| swept.until <= processed)?;
+        self.done.take_if(|(swept, _)| swept.until <= processed)
+    }
+
+    /// All of it has been taken in.
+    fn finish(&mut self, swept: &Swept) {
         self.running = None;
-        self.places = std::mem::take(&mut swept.places);
+        self.places.clone_from(&swept.places);
         self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.cost * sweep::SHARE));
-        Some(swept)
     }
 }
 
@@ -314,10 +321,18 @@ impl Work {
         if due && self.tracker.books().with_fin_wait2_minisockets().next().is_some() {
             self.start_sweep(attached);
         }
-        if let Some(swept) = self.sweeps.done(processed) {
-            for record in swept.records.chunks_exact(Record::SIZE) {
-                self.sweep_record(record, attached, sinks);
-            }
+        let Some((swept, taken_in)) = self.sweeps.done(processed) else { return };
+        // In bites: meanwhile the ring fills.
+        let rest = swept.records.chunks_exact(Record::SIZE).skip(taken_in);
+        let mut bite = 0;
+        for record in rest.take(BITE) {
+            self.sweep_record(record, attached, sinks);
+            bite += 1;
+        }
+        if bite == BITE {
+            self.sweeps.done = Some((swept, taken_in + bite));
+        } else {
+            self.sweeps.finish(&swept);
             sinks.swept(&swept);
         }
     }
