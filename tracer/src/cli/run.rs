@@ -48,7 +48,7 @@ pub struct Args {
     web_config: Option<PathBuf>,
     #[command(flatten)]
     kernel: KernelArgs,
-    /// Sockets that are tracked at most; each takes about 300 bytes
+    /// Sockets that are tracked at most
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().sockets)]
     max_sockets: usize,
 }
