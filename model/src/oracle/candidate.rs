@@ -294,10 +294,6 @@ impl Candidate {
                         self.acknowledged();
                     } else if stimulus {
                         self.want_ack(by);
-                        if segment.len > 0 {
-                            // What went out on a SYN and was not taken goes out again at once (RFC 7413, 4.1.3).
-                            self.duplicates = DUPLICATES;
-                        }
                     }
                 }
                 // The user may have gone unseen long before.
@@ -308,6 +304,10 @@ impl Candidate {
         }
         if self.tcb.timers.has(Timer::DelayedAck) && stimulus {
             self.want_ack(by);
+        }
+        if before.0 == State::SynSent && self.tcb.state.is_synchronized() && self.tcb.in_flight() {
+            // What went out on a SYN and was not taken goes out again at once (RFC 7413, 4.1.3).
+            self.duplicates = DUPLICATES;
         }
         if self.tcb.state != before.0 {
             if self.shown == before.0 {

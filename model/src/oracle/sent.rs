@@ -325,16 +325,17 @@ impl Candidate {
         let timer = if self.tcb.timers.has(Timer::Persist) { Timer::Persist } else { Timer::Retransmit };
         let (earliest, _) = self.expiry(timer, &terms.tolerance);
         let opening = !self.tcb.state.is_synchronized();
+        // Half the timeout, since the endpoint's own measurement of the round trip is not ours.
+        let span = self.span(timer);
+        let half = span.from.saturating_add(span.to.saturating_sub(span.from) / 2);
+        let timed_out = !self.tcb.timers.has(timer) || now >= half;
         if self.tcb.timers.has(timer) && now < earliest {
             // The peer's SYN again draws the SYN+ACK again.
             let drawn = self.tcb.state == State::SynReceived && !terms.tap.received;
             if opening && !drawn {
                 return Err(Mismatch::TooEarly { timer, earliest });
             }
-            // Half the timeout, since the endpoint's own measurement of the round trip is not ours.
-            let span = self.span(timer);
-            let half = span.from.saturating_add(span.to.saturating_sub(span.from) / 2);
-            if terms.tap.received && now < half && self.duplicates < DUPLICATES {
+            if terms.tap.received && !timed_out && self.duplicates < DUPLICATES {
                 self.departures = self.departures.with(Departures::EARLY_RETRANSMISSION);
             }
         }
@@ -342,7 +343,7 @@ impl Candidate {
         let rtt = &mut self.tcb.rtt;
         if timer == Timer::Persist {
             rtt.probes = rtt.probes.saturating_add(1);
-        } else {
+        } else if timed_out {
             if rtt.retransmits == 0 {
                 rtt.since = now;
             }
@@ -352,6 +353,8 @@ impl Candidate {
         rtt.timing = None;
         if self.tcb.syn_unacked() {
             self.tcb.rtt.syn_lost = true;
+        } else if timer == Timer::Retransmit {
+            self.tcb.rtt.recover = Some(self.tcb.snd.nxt);
         }
         // Starts anew when the step ends.
         self.tcb.timers = self.tcb.timers.without(timer);
