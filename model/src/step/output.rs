@@ -126,6 +126,13 @@ impl Step<'_> {
         self.time_segment();
     }
 
+    /// Begins an RTT measurement with what was just sent, unless one is under way (RFC 6298, section 3).
+    pub(super) fn time_segment(&mut self) {
+        if self.tcb.rtt.timing.is_none() {
+            self.tcb.rtt.timing = Some((self.tcb.snd.nxt, self.now));
+        }
+    }
+
     /// Opens the window over what the user has read, once that is worth telling: half the buffer or a full segment
     /// (3.8.6.2.2, MUST-39). True when the peer should be told now and not with the next ACK.
     pub(super) fn open_window(&mut self) -> bool {
