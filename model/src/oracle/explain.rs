@@ -1,6 +1,7 @@
 //! One observation put to one candidate: every way in which it fits.
 
-use super::candidate::{Candidate, DUPLICATES, OPEN_CHOICES, Terms};
+use super::advance::OPEN_CHOICES;
+use super::candidate::{Candidate, DUPLICATES, Terms};
 use super::departure::Departures;
 use super::hidden::Guesses;
 use super::observation::{Kind, Observation, Transition};

@@ -1,7 +1,8 @@
 //! A segment that left: is it one that this explanation permits now? Its free values are adopted.
 
-use super::candidate::{Candidate, DUPLICATES, Due, Terms};
+use super::candidate::{Candidate, DUPLICATES, Terms};
 use super::departure::Departures;
+use super::duty::Due;
 use super::verdict::{Mismatch, flags_of};
 use crate::effect::Effects;
 use crate::event::{Event, Timer};
@@ -45,7 +46,7 @@ impl Candidate {
             } else if reset.has(Flags::ACK) && !reset_ack_fits(due, &known, reset.ack) {
                 nearest = Mismatch::Acknowledgment { expected: due.ack, seen: reset.ack };
             } else {
-                self.settle_due(index);
+                self.dues.settle(index);
                 return Ok(());
             }
         }
@@ -94,7 +95,7 @@ impl Candidate {
             self.rebase(syn.seq);
         }
         if let Some((index, _)) = first {
-            self.settle_due(index);
+            self.dues.settle(index);
             self.take_syn_text(terms, syn)?;
             self.agree_as_sent(terms, syn)?;
         } else {
@@ -297,7 +298,7 @@ impl Candidate {
         }
         if let Some(index) = self.due().iter().position(|d| d.flags.has(Flags::FIN) && d.seq == segment.seq) {
             // The FIN of a CLOSE in SYN-RECEIVED leaves for the first time.
-            self.settle_due(index);
+            self.dues.settle(index);
             return if segment.has(Flags::FIN) && segment.len == 0 { Ok(()) } else { Err(flags_of(segment)) };
         }
         let syn = u32::from(self.tcb.syn_unacked());
