@@ -1,9 +1,10 @@
-//! Tasks of this repository: `cargo xtask setup|run|test|check|docs`.
+//! Tasks of this repository: `cargo xtask setup|run|test|check|bench|docs`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cargo;
 mod check;
 mod command;
@@ -32,6 +33,8 @@ enum Task {
     Test(test::Options),
     /// Check format, lints and documentation, host and eBPF
     Check,
+    /// Measure what the agent costs here, side by side with others
+    Bench(bench::Options),
     /// Write the generated documents anew
     Docs,
 }
@@ -46,6 +49,8 @@ enum Error {
     Test(#[from] test::Error),
     #[error(transparent)]
     Check(#[from] check::Error),
+    #[error(transparent)]
+    Bench(#[from] bench::Error),
     #[error(transparent)]
     Docs(#[from] docs::Error),
 }
@@ -66,6 +71,7 @@ fn perform(task: Task) -> Result<(), Error> {
         Task::Run(options) => run::run(&options)?,
         Task::Test(options) => test::test(&options)?,
         Task::Check => check::check()?,
+        Task::Bench(options) => bench::bench(&options)?,
         Task::Docs => docs::docs()?,
     }
     Ok(())
