@@ -237,6 +237,7 @@ impl Sinks for Agent {
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
+        self.health.beat();
         log::info!(
             "following TCP in the whole host; {} sockets of {} network namespaces were there before",
             state.tracker.len(),

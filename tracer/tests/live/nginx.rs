@@ -69,7 +69,7 @@ fn kept(nginx: &Nginx<'_>, family: Family) -> (u64, u64) {
         let workers = [scope.spawn(work), scope.spawn(work)];
         workers
             .into_iter()
-            .map(|worker| worker.join().expect("a worker"))
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     })
 }
