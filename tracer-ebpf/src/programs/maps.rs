@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
 use tracer_ebpf::{FIELDS, Field, Hook, MISSING, Outcome};
 
@@ -11,6 +11,10 @@ use super::once::Recent;
 /// Records on their way to the agent; the agent sets the size at load.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+/// 1 while the reader sleeps because the ring was empty.
+#[map]
+static ASLEEP: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
 static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNTS, 0);
@@ -64,6 +68,20 @@ global!(/// 1 where the kernel gives socket cookies to tracing programs.
     has_cookies, HAS_COOKIES);
 global!(/// Waiting bytes from which on a record wakes the reader.
     wakeup_bytes, WAKEUP_BYTES);
+
+/// True when the reader sleeps and nobody has woken it yet. Two CPUs may do so at once, which harms nobody.
+#[inline(always)]
+pub fn reader_sleeps() -> bool {
+    let Some(asleep) = ASLEEP.get_ptr_mut(0) else { return false };
+    // SAFETY: the only entry of the map; a word is read and written whole.
+    unsafe {
+        if asleep.read_volatile() == 0 {
+            return false;
+        }
+        asleep.write_volatile(0);
+    }
+    true
+}
 
 /// Counts one firing.
 #[inline(always)]

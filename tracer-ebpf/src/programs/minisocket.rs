@@ -1,6 +1,9 @@
 //! The snapshot of a minisocket: a half-open request or a timewait socket, reached through a pointer without a type.
 
-use tracer_ebpf::{Field, Record, bits, uapi};
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use tracer_ebpf::{Field, MISSING, Record, bits, uapi};
 
 use super::{
     kernel::probe,
@@ -45,27 +48,80 @@ pub fn watch(address: u64, cookie: u64) {
 /// Nothing more has to be found out about it.
 #[inline(always)]
 pub fn unwatch(address: u64) {
-    // As a rule it was never watched.
-    let _ = ORPHANS.remove(address);
+    // As a rule it was never watched, and a look takes no lock.
+    if ORPHANS.get_ptr(address).is_some() {
+        let _ = ORPHANS.remove(address);
+    }
+}
+
+/// The first bytes of a minisocket, as much as `struct sock_common` has. Copied in one go: each field would be a call.
+struct Head {
+    address: u64,
+    bytes: MaybeUninit<[u64; HEAD_WORDS]>,
+}
+
+const HEAD_WORDS: usize = 17;
+const HEAD_SIZE: u32 = (HEAD_WORDS * size_of::<u64>()) as u32;
+
+impl Head {
+    #[inline(always)]
+    fn copy(address: u64) -> Self {
+        let mut bytes = MaybeUninit::<[u64; HEAD_WORDS]>::uninit();
+        // SAFETY: the helper copes with any address, and leaves zeros where it fails.
+        unsafe { bpf_probe_read_kernel(bytes.as_mut_ptr().cast(), HEAD_SIZE, address as *const c_void) };
+        Self { address, bytes }
+    }
+
+    /// A field of it; where a kernel keeps the field further behind, it is asked for alone.
+    #[inline(always)]
+    fn load<T: Copy + Default>(&self, field: Field) -> T {
+        let offset = offset(field);
+        if offset == MISSING || offset + size_of::<T>() as u32 > HEAD_SIZE {
+            return probe(self.address, field);
+        }
+        // SAFETY: in bounds and filled; the kernel aligns its fields.
+        unsafe { self.bytes.as_ptr().cast::<u8>().add(offset as usize).cast::<T>().read_volatile() }
+    }
+
+    /// An IPv6 address, word by word as the kernel has it.
+    #[inline(always)]
+    fn load_v6(&self, field: Field, into: &mut [u8; 16]) {
+        let offset = offset(field);
+        if offset == MISSING || offset + 16 > HEAD_SIZE {
+            *into = probe(self.address, field);
+            return;
+        }
+        let words = into.as_mut_ptr().cast::<u32>();
+        let mut word = 0;
+        while word < 4 {
+            // SAFETY: as above; the target is sixteen bytes.
+            unsafe {
+                let source = self.bytes.as_ptr().cast::<u8>().add(offset as usize + word * 4).cast::<u32>();
+                words.add(word).write_unaligned(source.read_volatile());
+            }
+            word += 1;
+        }
+    }
 }
 
 /// Everything that the record says about the minisocket at this address.
 #[inline(always)]
 pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
+    let head = Head::copy(address);
     record.socket = address;
     record.bits = bits::MINISOCKET;
-    record.cookie = cookie(address);
-    record.netns = netns(address);
+    record.cookie = head.load(Field::Cookie);
+    record.netns = netns(head.load(Field::Net));
     record.protocol = uapi::IPPROTO_TCP;
-    record.family = probe(address, Field::Family);
+    record.family = head.load(Field::Family);
     if record.family == uapi::AF_INET6 {
-        record.local = probe(address, Field::LocalV6);
-        record.remote = probe(address, Field::RemoteV6);
+        head.load_v6(Field::LocalV6, &mut record.local);
+        head.load_v6(Field::RemoteV6, &mut record.remote);
     } else {
-        put_v4(&mut record.local, probe(address, Field::LocalV4));
-        put_v4(&mut record.remote, probe(address, Field::RemoteV4));
+        put_v4(&mut record.local, head.load(Field::LocalV4));
+        put_v4(&mut record.remote, head.load(Field::RemoteV4));
     }
-    record.remote_port = u16::from_be(probe(address, Field::RemotePort));
+    record.remote_port = u16::from_be(head.load(Field::RemotePort));
     match kind {
         Minisocket::Timewait => {
             record.local_port = u16::from_be(probe(address, Field::TimewaitSourcePort));
@@ -75,7 +131,7 @@ pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
         }
         Minisocket::Request => {
             // A request has no inet_sport: skc_num is the listener's port.
-            record.local_port = probe(address, Field::LocalPort);
+            record.local_port = head.load(Field::LocalPort);
             stay(record, uapi::tcp_state::NEW_SYN_RECV);
             record.bits |= bits::REQUEST;
             record.rcv_nxt = probe(address, Field::RequestIsnReceived);
@@ -88,12 +144,11 @@ pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
 
 /// The namespace's cookie, or its inode number where a kernel has no such cookie.
 #[inline(always)]
-fn netns(minisocket: u64) -> u64 {
-    let net: u64 = probe(minisocket, Field::Net);
+fn netns(net: u64) -> u64 {
     if net == 0 {
         return 0;
     }
-    if offset(Field::NetCookie) == tracer_ebpf::MISSING {
+    if offset(Field::NetCookie) == MISSING {
         return u64::from(probe::<u32>(net, Field::NetInum));
     }
     probe(net, Field::NetCookie)
