@@ -1,10 +1,18 @@
 //! As many connections as the machine can make: bare, with the agent, and with each peer, in pairs.
 
-use std::{path::Path, thread::sleep, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, sleep},
+    time::{Duration, Instant},
+};
 
 use crate::{
     peer::{Peer, Tool},
-    procfs::processor_time,
+    procfs::{own_processor_time, processor_time},
     sample::{figure, tell},
     support::{
         agent::Agent,
@@ -12,11 +20,6 @@ use crate::{
         namespace::Namespace,
     },
 };
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
-
 /// Who is watching.
 #[derive(Clone, Copy)]
 enum Arm<'a> {
@@ -68,12 +71,14 @@ impl Pair {
     }
 
     fn bare(&self, partner: Arm<'_>) {
-        let (rate, _) = run(self.family, self.connections);
+        let Run { rate, own, .. } = run(self.family, self.connections);
         let partner = match partner {
             Arm::Agent => "agent",
             Arm::Peer(tool, _) => tool.name(),
         };
-        self.tell(&format!("without {partner}"), "connections_per_second", rate);
+        let arm = format!("without {partner}");
+        self.tell(&arm, "connections_per_second", rate);
+        self.tell(&arm, "processor_us_per_connection", own);
     }
 
     fn agent(&self) {
@@ -86,14 +91,15 @@ impl Pair {
         };
         let before = lost(&mut agent);
         let (begin, busy) = (Instant::now(), processor_time(agent.pid()));
-        let (rate, made) = run(self.family, self.connections);
-        // The last records are polled for, and the counts are brought up to date once a second.
+        let Run { rate, made, own } = run(self.family, self.connections);
         let busy = processor_time(agent.pid()).saturating_sub(busy).as_secs_f64();
-        let share = busy / begin.elapsed().as_secs_f64();
+        let share = busy / (begin.elapsed() - 2 * SETTLE).as_secs_f64();
+        // The counts are brought up to date once a second.
         sleep(Duration::from_millis(1200));
         let after = lost(&mut agent);
         let transitions = after.1 - before.1;
         self.tell("agent", "connections_per_second", rate);
+        self.tell("agent", "processor_us_per_connection", own + busy * 1e6 / made);
         self.tell("agent", "lost_events", after.0 - before.0);
         self.tell("agent", "transitions_per_connection", transitions / made);
         self.tell("agent", "core_share", share);
@@ -105,7 +111,7 @@ impl Pair {
             Ok(peer) => peer,
             Err(error) => return eprintln!("{} cannot be measured: {error}", tool.name()),
         };
-        let (rate, made) = run(self.family, self.connections);
+        let Run { rate, made, .. } = run(self.family, self.connections);
         match peer.stop() {
             Ok(seen) => {
                 self.tell(tool.name(), "connections_per_second", rate);
@@ -117,28 +123,38 @@ impl Pair {
     }
 }
 
-/// Connections per second, and how many there were, in a namespace of their own.
-pub fn run(family: Family, connections: u64) -> (f64, f64) {
+/// What a load came to.
+pub struct Run {
+    /// Connections per second.
+    pub rate: f64,
+    /// Connections in all.
+    pub made: f64,
+    /// Processor time of client and server for each, the kernel's part included, microseconds.
+    pub own: f64,
+}
+
+/// Runs a load in a namespace of its own.
+pub fn run(family: Family, connections: u64) -> Run {
     let namespace = Namespace::new();
     sleep(SETTLE);
     let load = Load { connections, lanes: 2, family, ending: Ending::Client, exchanges: 0 };
     let go = AtomicBool::new(true);
-    let (made, seconds) = std::thread::scope(|scope| {
-        let (done, ended) = std::sync::mpsc::channel::<()>();
+    let (made, seconds, own) = thread::scope(|scope| {
+        let (done, ended) = mpsc::channel::<()>();
         let go = &go;
         scope.spawn(move || {
             // Disconnected: the load has come to its end by itself.
-            if ended.recv_timeout(LIMIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
                 go.store(false, Ordering::Relaxed);
             }
         });
-        let begin = Instant::now();
-        let made = load.run_while(&namespace, go);
+        let (begin, before) = (Instant::now(), own_processor_time());
+        let made = figure(load.run_while(&namespace, go));
         let seconds = begin.elapsed().as_secs_f64();
         drop(done);
-        (figure(made), seconds)
+        (made, seconds, (own_processor_time() - before).as_secs_f64() * 1e6 / made)
     });
     drop(namespace);
     sleep(SETTLE);
-    (made / seconds, made)
+    Run { rate: made / seconds, made, own }
 }

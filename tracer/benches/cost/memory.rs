@@ -47,7 +47,7 @@ pub fn measure(sockets: u64, kind: Kind) {
             next = next.saturating_mul(2);
             assert_eq!(tracker.len() as u64, kept, "{name}: every socket is kept");
             let grown = anonymous_memory(pid).saturating_sub(before);
-            tell(format!("{name} {kept}"), "agent", 1, "bytes_per_socket", figure(grown) / figure(kept));
+            tell(&format!("{name} {kept}"), "agent", 1, "bytes_per_socket", figure(grown) / figure(kept));
         }
     }
 }

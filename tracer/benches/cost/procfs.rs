@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Processor time of all its living threads, by the scheduler's own clock: no ticks.
 pub fn processor_time(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -10,6 +12,13 @@ pub fn processor_time(pid: u32) -> Duration {
         text.split_ascii_whitespace().next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(spent.sum())
+}
+
+/// Processor time of this process so far, ended threads included.
+pub fn own_processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    // A clock of processor time is never negative.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Resident memory that is its own, not a file's or the ring's, bytes.

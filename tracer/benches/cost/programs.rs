@@ -23,7 +23,7 @@ pub fn measure(rounds: u64, connections: u64) {
         let mut agent = Agent::start();
         sleep(UPDATE);
         let before = Work::of(&mut agent);
-        let (_, made) = churn::run(Family::Ipv4, connections);
+        let made = churn::run(Family::Ipv4, connections).made;
         sleep(UPDATE);
         let after = Work::of(&mut agent);
         let mut all = 0.0;

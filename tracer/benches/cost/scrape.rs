@@ -58,21 +58,27 @@ pub fn measure(scrapes: u64, sockets: &[u64], node_exporter: Option<&Path>) {
         for round in 1..=scrapes {
             let begin = Instant::now();
             agent.get("/metrics", "text/plain");
-            tell(wanted, "agent", round, "scrape_seconds", begin.elapsed().as_secs_f64());
+            tell(&wanted, "agent", round, "scrape_seconds", begin.elapsed().as_secs_f64());
             if let Some(peer) = &mut peer {
                 let begin = Instant::now();
                 match peer.client.get("/metrics") {
                     Ok(_) => {
-                        tell(wanted, "node_exporter", round, "scrape_seconds", begin.elapsed().as_secs_f64())
+                        tell(
+                            &wanted,
+                            "node_exporter",
+                            round,
+                            "scrape_seconds",
+                            begin.elapsed().as_secs_f64(),
+                        );
                     }
                     Err(error) => eprintln!("node_exporter does not answer: {error}"),
                 }
             }
         }
         let timewait = counters::of(&namespace).get("sockstat.tw").copied().unwrap_or(0);
-        tell(wanted, "kernel", 1, "time_wait_sockets", figure(u64::try_from(timewait).unwrap_or(0)));
+        tell(&wanted, "kernel", 1, "time_wait_sockets", figure(u64::try_from(timewait).unwrap_or(0)));
         let grown = anonymous_memory(agent.pid()).saturating_sub(empty);
-        tell(wanted, "agent", 1, "grown_bytes", figure(grown));
+        tell(&wanted, "agent", 1, "grown_bytes", figure(grown));
     }
 }
 

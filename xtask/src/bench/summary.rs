@@ -150,6 +150,14 @@ impl Table<'_> {
                 );
             }
         }
+        for (case, family) in FAMILIES {
+            let ratios =
+                samples.ratios(HERE, case, ["agent", "without agent"], "processor_us_per_connection");
+            let what = format!(
+                "{family}: processor time of client, server and agent, against client and server alone"
+            );
+            self.row(HERE, what, ratios, Unit::Percent, None);
+        }
         for (quantity, what, unit) in [
             ("core_share", "share of one processor that the agent took meanwhile", Unit::Percent),
             (
