@@ -54,6 +54,8 @@ pub enum Error {
     Privilege(#[from] privilege::Error),
     #[error("cargo built no bench named {COST}: does tracer/Cargo.toml still have it?")]
     NoBench,
+    #[error("these parts could not be measured: {}; what they said is above", .0.join(", "))]
+    Failed(Vec<&'static str>),
     #[error(transparent)]
     Sample(#[from] sample::Error),
     #[error("cannot write {path}: {source}")]
@@ -74,6 +76,7 @@ pub fn bench(options: &Options) -> Result<(), Error> {
     let program = build()?;
     let before = Machine::look();
     let mut samples = Samples::default();
+    let mut failed = Vec::new();
     for section in sections {
         for arguments in section.arguments(size, &peers) {
             eprintln!("== {} {}", COST, arguments.join(" "));
@@ -82,7 +85,14 @@ pub fn bench(options: &Options) -> Result<(), Error> {
             } else {
                 Command::new(&program)
             };
-            samples.read(*section, &command::output(command.args(&arguments))?)?;
+            match command::output(command.args(&arguments)) {
+                Ok(output) => samples.read(*section, &output)?,
+                // The other parts are worth having all the same.
+                Err(error) => {
+                    eprintln!("{error}");
+                    failed.push(section.name());
+                }
+            }
         }
     }
     let report =
@@ -102,7 +112,7 @@ pub fn bench(options: &Options) -> Result<(), Error> {
         write(&folder.join("cost.md"), &report.markdown())?;
         write(&folder.join("cost.svg"), &plot)?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(Error::Failed(failed)) }
 }
 
 fn build() -> Result<PathBuf, Error> {

@@ -77,14 +77,14 @@ impl Section {
         let connections = ("connections", size.choose(5_000, 30_000, 40_000).to_string());
         match self {
             Self::Churn => {
-                let mut options = vec![rounds(1, 5, 16), connections];
+                let mut options = vec![rounds(1, 4, 14), connections];
                 options.extend(peers.paths(&["tcpstates", "bpftrace"]));
                 vec![call(&options)]
             }
             Self::Programs => vec![call(&[rounds(1, 3, 8), connections])],
             Self::Bystander => {
                 let milliseconds = size.choose(200, 800, 1_500).to_string();
-                vec![call(&[rounds(1, 10, 40), ("milliseconds", milliseconds)])]
+                vec![call(&[rounds(1, 10, 30), ("milliseconds", milliseconds)])]
             }
             Self::Replay => vec![call(&[rounds(1, 5, 15), ("connections", "1000,100000".to_owned())])],
             Self::Memory => ["established", "time-wait"]
