@@ -8,7 +8,7 @@ use crate::{
     decode::{self, Kernel, Malformed},
     ledger::Ledger,
     step::{Finding, Step},
-    tracker::{Hooks, Limits, Tracker},
+    tracker::{Hooks, Limits, Listing, Tracker},
 };
 
 /// One input.
@@ -18,6 +18,12 @@ pub enum Input<'a> {
     Listed(&'a [u8]),
     /// A record of the ring, or of a sweep, as it came.
     Record(&'a [u8]),
+    /// A record of a listing that was made after a loss.
+    Shown(&'a [u8]),
+    /// That listing shows this network namespace whole.
+    Walked(u64),
+    /// That listing was begun at this time (CLOCK_MONOTONIC, nanoseconds), and is complete.
+    Complete(u64),
     /// Events that never came.
     Lost(Loss),
     /// Everything up to this time (CLOCK_MONOTONIC, nanoseconds) has been taken in.
@@ -52,20 +58,35 @@ pub struct Judge {
     tracker: Tracker,
     ledger: Ledger,
     latest: u64,
+    /// What a listing after a loss has shown so far, and of which namespaces.
+    listing: Listing,
+    walked: Vec<u64>,
 }
 
 impl Judge {
     /// A judge that knows nothing yet. `visible`: the hooks that deliver.
     #[must_use]
     pub fn new(kernel: Kernel, limits: Limits, visible: Hooks) -> Self {
-        Self { kernel, tracker: Tracker::new(limits, visible), ledger: Ledger::default(), latest: 0 }
+        Self {
+            kernel,
+            tracker: Tracker::new(limits, visible),
+            ledger: Ledger::default(),
+            latest: 0,
+            listing: Listing::default(),
+            walked: Vec::new(),
+        }
     }
 
     /// Takes in one input, and tells what follows from it.
     pub fn take(&mut self, input: Input<'_>, audience: &mut impl Audience) {
         match input {
             Input::Listed(record) => self.listed(record, audience),
-            Input::Record(record) => self.record(record, audience),
+            Input::Record(record) | Input::Shown(record) => {
+                let is_listing = matches!(input, Input::Shown(_));
+                self.record(record, is_listing, audience);
+            }
+            Input::Walked(netns) => self.walked.push(netns),
+            Input::Complete(from) => self.complete(from, audience),
             Input::Lost(Loss { hook, until, .. }) => self.tracker.lost(hook, until),
             Input::Flush(now) => {
                 let Self { tracker, ledger, .. } = self;
@@ -81,13 +102,16 @@ impl Judge {
         }
     }
 
-    fn record(&mut self, record: &[u8], audience: &mut impl Audience) {
-        let Self { kernel, tracker, ledger, latest } = self;
+    fn record(&mut self, record: &[u8], is_listing: bool, audience: &mut impl Audience) {
+        let Self { kernel, tracker, ledger, latest, listing, .. } = self;
         match decode::decode(record, kernel) {
             Ok(event) => {
                 // A sweep's records are older than what came meanwhile.
                 if event.hook != Hook::Snapshot {
                     *latest = event.time;
+                }
+                if is_listing {
+                    listing.show(&event);
                 }
                 tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
             }
@@ -99,6 +123,16 @@ impl Judge {
                 }
                 audience.malformed(&reason, hook);
             }
+        }
+    }
+
+    /// What is tracked and was not shown has ended unseen.
+    fn complete(&mut self, from: u64, audience: &mut impl Audience) {
+        let mut listing = std::mem::take(&mut self.listing);
+        listing.is_complete(from, &std::mem::take(&mut self.walked));
+        let Self { tracker, ledger, .. } = self;
+        for event in tracker.missing(&listing) {
+            tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
         }
     }
 
@@ -133,8 +167,8 @@ fn conclude(step: Step<'_>, ledger: &mut Ledger, audience: &mut impl Audience) {
     audience.finding(&finding);
 }
 
-/// Records back to back as inputs.
-pub fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Cuts records that stand back to back.
+pub fn records(bytes: &[u8]) -> impl ExactSizeIterator<Item = &[u8]> {
     bytes.chunks_exact(Record::SIZE)
 }
 

@@ -1,5 +1,6 @@
 //! The loop: ring -> decode -> track -> check -> sinks.
 
+mod refresh;
 mod sweeps;
 
 use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration};
@@ -7,7 +8,7 @@ use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration
 use aya::programs::Iter;
 use tracer_ebpf::{Hook, Record};
 
-use self::sweeps::Sweeps;
+use self::{refresh::Refresh, sweeps::Sweeps};
 use crate::{
     judge::{Audience, Input, Judge, Loss, records},
     kernel::{
@@ -18,7 +19,7 @@ use crate::{
         load::{Attached, LoadError, Options},
         readings::{self, Readings},
         ring::{BATCH, Ring},
-        sweep::Swept,
+        sweep::{self, Swept},
     },
     reconcile::{Clerk, Report},
     tracker::{Limits, Tracker},
@@ -51,6 +52,8 @@ pub trait Sinks: Audience {
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot);
     /// A sweep for late FINs is done, and what it found has been taken in.
     fn swept(&mut self, _swept: &Swept) {}
+    /// After a loss the sockets that exist have been listed again; so many of ours exist no more.
+    fn refreshed(&mut self, _swept: &Swept, _missing: usize) {}
     /// Our counts have been compared with the kernel's.
     fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
@@ -127,6 +130,7 @@ pub async fn run(
         let processed = if is_drained { before } else { work.judge.latest() };
         work.take(Input::Flush(processed), sinks);
         work.sweep(&mut attached, processed, sinks);
+        work.refresh(&mut attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
             sinks.reconciled(&report);
         }
@@ -186,6 +190,16 @@ fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>
     (snapshot, backlog)
 }
 
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The sinks are told what comes in, and then what comes of it.
+fn take(judge: &mut Judge, input: Input<'_>, sinks: &mut impl Sinks) {
+    sinks.input(input);
+    judge.take(input, sinks);
+}
+
 /// What the loop carries from batch to batch.
 struct Work {
     judge: Judge,
@@ -193,6 +207,7 @@ struct Work {
     /// The kernel's books are being read.
     reading: Option<mpsc::Receiver<Readings>>,
     sweeps: Sweeps,
+    refresh: Refresh,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
     loss_mark: u64,
@@ -205,6 +220,7 @@ impl Work {
             clerk: config.reconcile.map(Clerk::new),
             reading: None,
             sweeps: Sweeps::default(),
+            refresh: Refresh::default(),
             fates: counts::fates(attached),
             counted: now(),
             loss_mark: 0,
@@ -212,8 +228,7 @@ impl Work {
     }
 
     fn take(&mut self, input: Input<'_>, sinks: &mut impl Sinks) {
-        sinks.input(input);
-        self.judge.take(input, sinks);
+        take(&mut self.judge, input, sinks);
     }
 
     /// Asks the kernel side what was lost: at once when the ring has been full, else once a second.
@@ -228,9 +243,10 @@ impl Work {
         let earlier = std::mem::replace(&mut self.fates, fates.clone());
         for ((hook, fate), (_, earlier)) in fates.into_iter().zip(earlier) {
             if fate.lost() > earlier.lost() {
-                let ring_full = fate.ring_full - earlier.ring_full;
-                let missed = fate.lost() - earlier.lost() - ring_full;
+                let ring_full = fate.ring_full.saturating_sub(earlier.ring_full);
+                let missed = fate.missed.saturating_sub(earlier.missed);
                 self.take(Input::Lost(Loss { hook, until: now, ring_full, missed }), sinks);
+                self.refresh.lost(hook, now);
                 log::warn!(
                     "{} events of {} were lost ({ring_full} for want of room in the ring); what they would have shown is \
                      inconclusive",
@@ -241,12 +257,20 @@ impl Work {
         }
     }
 
-    /// Looks for late FINs where they may have come.
+    /// Looks for late FINs where they may have come. What a sweep found is taken in when everything up to its end has
+    /// been: each minisocket's birth comes first.
     fn sweep(&mut self, attached: &mut Attached, processed: u64, sinks: &mut impl Sinks) {
-        let (bite, swept) = self.sweeps.turn(attached, self.judge.tracker(), processed);
-        for record in records(&bite) {
-            self.take(Input::Record(record), sinks);
+        let Self { judge, sweeps, .. } = self;
+        let is_possible = attached.sweep_problem.is_none() && sweeps.is_due(now());
+        if is_possible {
+            let mut namespaces = judge.tracker().books().with_fin_wait2_minisockets().peekable();
+            if namespaces.peek().is_some() {
+                sweeps.start(attached, "sweep", namespaces);
+            }
         }
+        let swept = sweeps.take_in(processed, sweep::INTERVAL, |record| {
+            take(judge, Input::Record(record), sinks);
+        });
         if let Some(swept) = swept {
             sinks.swept(&swept);
         }

@@ -175,6 +175,13 @@ impl Sinks for Agent {
         }
     }
 
+    fn refreshed(&mut self, swept: &Swept, missing: usize) {
+        for problem in &swept.problems {
+            log::warn!("{problem}; sockets there whose end was lost stay in the books");
+        }
+        log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");
+    }
+
     fn reconciled(&mut self, report: &Report) {
         for counter in KernelCounter::ALL {
             if let Some(difference) = report.worst(counter) {

@@ -1,10 +1,8 @@
-//! When to sweep for late FINs, and what has been taken in of the sweep that is done.
+//! One kind of sweep: when it is due, the one that is under way, and what it found.
 
 use std::{collections::HashMap, path::PathBuf, sync::mpsc, time::Duration};
 
 use aya::programs::Iter;
-use tracer_ebpf::Record;
-
 use crate::{
     judge::records,
     kernel::{
@@ -12,16 +10,14 @@ use crate::{
         load::Attached,
         sweep::{self, Sweep, Swept},
     },
-    tracker::Tracker,
 };
 
-/// Records of a sweep that are taken in between two batches of the ring.
+/// Records of a sweep that are taken in between two batches of the ring, which fills meanwhile.
 const BITE: usize = 1024;
 
 /// Time until a sweep that could not be started is tried again.
-const FAILED_SWEEP: Duration = Duration::from_secs(60);
+const FAILED: Duration = Duration::from_secs(60);
 
-/// The sweeps.
 #[derive(Default)]
 pub(super) struct Sweeps {
     due: u64,
@@ -33,42 +29,20 @@ pub(super) struct Sweeps {
 }
 
 impl Sweeps {
-    /// Starts a sweep where late FINs may have come, and hands the next records of the one that is done to `each`, as
-    /// soon as everything up to its end has been processed: each minisocket's birth comes first. The sweep comes back
-    /// when all of it has been handed over.
-    pub(super) fn turn(
-        &mut self,
-        attached: &mut Attached,
-        tracker: &Tracker,
-        processed: u64,
-    ) -> (Vec<u8>, Option<Swept>) {
-        if self.is_due(now()) && tracker.books().with_fin_wait2_minisockets().next().is_some() {
-            self.start(attached, tracker);
-        }
-        let Some((swept, taken_in)) = self.done(processed) else { return (Vec::new(), None) };
-        // In bites: meanwhile the ring fills.
-        let bite: Vec<u8> =
-            records(&swept.records).skip(taken_in).take(BITE).flatten().copied().collect();
-        if bite.len() == BITE * Record::SIZE {
-            self.done = Some((swept, taken_in + BITE));
-            return (bite, None);
-        }
-        self.finish(&swept);
-        (bite, Some(swept))
-    }
-
-    const fn is_due(&self, now: u64) -> bool {
+    pub(super) const fn is_due(&self, now: u64) -> bool {
         self.running.is_none() && self.done.is_none() && now >= self.due
     }
 
-    fn start(&mut self, attached: &mut Attached, tracker: &Tracker) {
-        let program: Option<&mut Iter> = if attached.sweep_problem.is_none() {
-            attached.ebpf.program_mut("sweep").and_then(|program| program.try_into().ok())
-        } else {
-            None
-        };
-        let Some(program) = program else { return };
-        let namespaces = tracker.books().with_fin_wait2_minisockets();
+    /// Starts one on a thread of its own; `name` is the program's.
+    pub(super) fn start(
+        &mut self,
+        attached: &mut Attached,
+        name: &str,
+        namespaces: impl Iterator<Item = u64>,
+    ) {
+        let program: Option<&mut Iter> =
+            attached.ebpf.program_mut(name).and_then(|program| program.try_into().ok());
+        let Some(program) = program else { return self.put_off() };
         match Sweep::new(program, namespaces, std::mem::take(&mut self.places)) {
             Ok(sweep) => {
                 let (sender, receiver) = mpsc::channel();
@@ -77,35 +51,45 @@ impl Sweeps {
                 drop(tokio::task::spawn_blocking(move || drop(sender.send(sweep.run()))));
             }
             Err(error) => {
-                log::warn!("cannot look for late FINs: {error}");
-                self.due = now() + nanoseconds(FAILED_SWEEP);
+                log::warn!("cannot start the {name} of the sockets that exist: {error}");
+                self.put_off();
             }
         }
     }
 
-    /// The outcome, as soon as everything up to its end has been processed, and how much of it has been taken in.
-    fn done(&mut self, processed: u64) -> Option<(Swept, usize)> {
+    /// Hands over the next records that were found, as soon as everything up to the sweep's end has been processed; the
+    /// sweep itself with the last of them. The next one comes after `interval`, or later when this one was dear.
+    pub(super) fn take_in(
+        &mut self,
+        processed: u64,
+        interval: Duration,
+        each: impl FnMut(&[u8]),
+    ) -> Option<Swept> {
         match self.running.as_ref()?.try_recv() {
             Ok(swept) => self.done = Some((swept, 0)),
             Err(mpsc::TryRecvError::Empty) => return None,
             Err(mpsc::TryRecvError::Disconnected) if self.done.is_none() => {
                 // The sweeper died.
                 self.running = None;
-                self.due = now() + nanoseconds(FAILED_SWEEP);
+                self.put_off();
             }
             Err(mpsc::TryRecvError::Disconnected) => {}
         }
-        self.done.take_if(|(swept, _)| swept.until <= processed)
-    }
-
-    /// All of it has been taken in.
-    fn finish(&mut self, swept: &Swept) {
+        let (mut swept, taken_in) = self.done.take_if(|(swept, _)| swept.until <= processed)?;
+        let rest = records(&swept.records).skip(taken_in);
+        if rest.len() > BITE {
+            rest.take(BITE).for_each(each);
+            self.done = Some((swept, taken_in + BITE));
+            return None;
+        }
+        rest.for_each(each);
         self.running = None;
-        self.places.clone_from(&swept.places);
-        self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.cost * sweep::SHARE));
+        self.places = std::mem::take(&mut swept.places);
+        self.due = swept.from + super::nanoseconds(interval.max(swept.cost * sweep::SHARE));
+        Some(swept)
     }
-}
 
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    fn put_off(&mut self) {
+        self.due = now() + super::nanoseconds(FAILED);
+    }
 }

@@ -12,6 +12,9 @@
 //!   8 fate       hook (u8), delivered, filtered, ring_full, missed, recovered (u64): at the end
 //!   9 end        0: recording was stopped; 1: it goes on in the next part
 //!  10 odd        length (u16), bytes      a record of another size
+//!  11 shown      count (u32), records     of a listing that was made after a loss
+//!  12 walked     namespace (u64)          that listing shows it whole
+//!  13 complete   time (u64)               that listing was begun then, and is complete
 //! ```
 
 use tracer_ebpf::{Hook, Record};
@@ -93,6 +96,9 @@ const UNWRITTEN: u8 = 7;
 const FATE: u8 = 8;
 const END: u8 = 9;
 const ODD: u8 = 10;
+const SHOWN: u8 = 11;
+const WALKED: u8 = 12;
+const COMPLETE: u8 = 13;
 
 /// Entries on their way into a frame.
 #[derive(Debug, Default)]
@@ -112,6 +118,9 @@ impl Encoder {
         match *entry {
             Entry::Input(Input::Listed(record)) => self.record(LISTED, record),
             Entry::Input(Input::Record(record)) => self.record(RECORDS, record),
+            Entry::Input(Input::Shown(record)) => self.record(SHOWN, record),
+            Entry::Input(Input::Walked(netns)) => self.words(&[WALKED], &[netns]),
+            Entry::Input(Input::Complete(from)) => self.words(&[COMPLETE], &[from]),
             Entry::Input(Input::Lost(Loss { hook, until, ring_full, missed })) => {
                 self.words(&[LOST, hook as u8], &[until, ring_full, missed]);
             }
@@ -202,15 +211,15 @@ const FLUSH_SIZE: usize = 1 + size_of::<u64>();
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
     bytes: &'a [u8],
-    /// Records of the last entry that are still to come, and whether they were listed.
-    run: (u32, bool),
+    /// Records of the last entry that are still to come, and its tag.
+    run: (u32, u8),
 }
 
 impl<'a> Entries<'a> {
     /// The entries in these bytes.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, run: (0, false) }
+        Self { bytes, run: (0, RECORDS) }
     }
 
     /// The next entry; `None` after the last.
@@ -221,19 +230,21 @@ impl<'a> Entries<'a> {
     #[expect(clippy::should_implement_trait, reason = "an iterator would go on behind an error")]
     pub fn next(&mut self) -> Result<Option<Entry<'a>>, Invalid> {
         loop {
-            if let (left @ 1.., listed) = self.run {
+            if let (left @ 1.., tag) = self.run {
                 self.run.0 = left - 1;
-                let tag = if listed { LISTED } else { RECORDS };
                 let record = self.cut(Record::SIZE, tag)?;
-                let input = if listed { Input::Listed(record) } else { Input::Record(record) };
-                return Ok(Some(Entry::Input(input)));
+                return Ok(Some(Entry::Input(match tag {
+                    LISTED => Input::Listed(record),
+                    SHOWN => Input::Shown(record),
+                    _ => Input::Record(record),
+                })));
             }
             let Some((tag, rest)) = self.bytes.split_first() else { return Ok(None) };
             self.bytes = rest;
-            if !matches!(*tag, LISTED | RECORDS) {
+            if !matches!(*tag, LISTED | RECORDS | SHOWN) {
                 return self.single(*tag).map(Some);
             }
-            self.run = (u32_at(self.cut(4, *tag)?, 0), *tag == LISTED);
+            self.run = (u32_at(self.cut(4, *tag)?, 0), *tag);
         }
     }
 
@@ -250,6 +261,14 @@ impl<'a> Entries<'a> {
             ANCHOR => {
                 let [monotonic_ns, wall_ns] = self.words(tag)?;
                 Entry::Anchor(Anchor { monotonic_ns, wall_ns: wall_ns.cast_signed() })
+            }
+            WALKED => {
+                let [netns] = self.words(tag)?;
+                Entry::Input(Input::Walked(netns))
+            }
+            COMPLETE => {
+                let [from] = self.words(tag)?;
+                Entry::Input(Input::Complete(from))
             }
             LISTING => {
                 let counts = self.cut(8, tag)?;
@@ -318,6 +337,9 @@ mod tests {
             Entry::Input(Input::Record(&odd)),
             Entry::Input(Input::Record(&two)),
             Entry::Input(Input::Lost(loss)),
+            Entry::Input(Input::Shown(&two)),
+            Entry::Input(Input::Walked(77)),
+            Entry::Input(Input::Complete(10)),
             Entry::Input(Input::Flush(11)),
             Entry::Unwritten(Unwritten { records: 5, until: 12 }),
             Entry::Fate(Hook::TimerExpire, fate),
@@ -326,7 +348,7 @@ mod tests {
         ];
         let mut encoder = Encoder::default();
         entries.iter().for_each(|entry| encoder.push(entry));
-        assert_eq!(encoder.records(), 5);
+        assert_eq!(encoder.records(), 6);
         assert_eq!(decoded(&encoder.take()), entries);
         assert!(encoder.is_empty());
     }

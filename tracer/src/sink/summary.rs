@@ -161,7 +161,7 @@ impl Listener for Summary {
 
     fn entry(&mut self, entry: &Entry<'_>) {
         match entry {
-            Entry::Input(Input::Listed(_) | Input::Record(_)) => self.records += 1,
+            Entry::Input(Input::Listed(_) | Input::Record(_) | Input::Shown(_)) => self.records += 1,
             Entry::Input(Input::Lost(Loss { hook, ring_full, missed, .. })) => {
                 *self.lost.entry(hook.name()).or_default() += ring_full + missed;
             }
@@ -171,7 +171,10 @@ impl Listener for Summary {
                 self.reaches(anchor.monotonic_ns);
             }
             Entry::Unwritten(gap) => self.unwritten += gap.records,
-            Entry::Listing { .. } | Entry::Fate(..) | Entry::End(_) => {}
+            Entry::Input(Input::Walked(_) | Input::Complete(_))
+            | Entry::Listing { .. }
+            | Entry::Fate(..)
+            | Entry::End(_) => {}
         }
     }
 

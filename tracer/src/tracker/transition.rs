@@ -379,16 +379,18 @@ fn is_birth(transition: Transition) -> bool {
     matches!((transition.from, transition.to), (Close, SynSent | Listen | Close) | (Listen, SynRecv))
 }
 
-/// The same firing again: the transition that led to this state, or the same self-loop, with the same numbers at
-/// about the same time. A socket that does connect again has been elsewhere in between.
+/// The same firing again, by a later copy: the transition that led to this state with the same numbers, however long
+/// interrupts held up the second copy. A socket that makes the same transition anew has been elsewhere in between, and
+/// its numbers have moved; only a self-loop can follow itself, and there the time decides.
 fn is_doubled(known: &Connection, event: &Event, transition: Transition, evidence: &Evidence) -> bool {
     if known.previous != Some(transition) || known.state != transition.to {
         return false;
     }
-    let same_time = event.time == known.since;
-    let twice = event.time.abs_diff(known.since) < DOUBLED && event.copy != known.last_copy;
+    let same_record = event.time == known.since;
+    let at_once = event.time.saturating_sub(known.since) < DOUBLED;
+    let twin = event.copy > known.last_copy && (at_once || transition.from != transition.to);
     let same_numbers = known.sequence == [evidence.una, evidence.write_seq];
-    same_numbers && (same_time || twice)
+    same_numbers && (same_record || twin)
 }
 
 /// The outcome of a handshake.

@@ -15,6 +15,7 @@ mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod loss;
 mod nginx;
 #[cfg(test)]
 mod prometheus;

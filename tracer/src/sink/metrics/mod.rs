@@ -141,10 +141,8 @@ impl Metrics {
             }
             StepKind::TimewaitSkipped => self.time_wait.skipped.inc(),
             // An orphan's FIN_WAIT2 -> CLOSE was announced when the minisocket took over.
-            StepKind::TimewaitBegun { .. }
-            | StepKind::TimewaitEnded { .. }
-            | StepKind::Destroyed
-            | StepKind::Duplicate => {}
+            StepKind::TimewaitBegun { .. } | StepKind::TimewaitEnded { .. } | StepKind::Destroyed => {}
+            StepKind::Duplicate => self.health.doubled(finding.step.event.hook),
         }
     }
 

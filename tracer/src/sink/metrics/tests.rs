@@ -313,7 +313,11 @@ fn time_wait_restarted_and_skipped() {
 #[test]
 fn what_changes_nothing_moves_nothing() {
     assert_eq!(step(StepKind::Destroyed), []);
-    assert_eq!(step(StepKind::Duplicate), []);
+}
+
+#[test]
+fn a_doubled_record_is_told_apart_from_the_first() {
+    assert_eq!(step(StepKind::Duplicate), once(&[r#"events_doubled_total{hook="inet_sock_set_state"}"#]));
 }
 
 #[test]
@@ -458,6 +462,7 @@ const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("conformance_inconclusive_total", "counter", &["cause"]),
     ("events_total", "counter", &["hook", "outcome"]),
     ("events_invalid_total", "counter", &["hook"]),
+    ("events_doubled_total", "counter", &["hook"]),
     ("event_lag_seconds", "histogram", &[]),
     ("ring_bytes", "gauge", &[]),
     ("ring_capacity_bytes", "gauge", &[]),
@@ -565,6 +570,7 @@ fn the_first_scrape_has_every_label_value_with_0() {
         for outcome in ["delivered", "filtered", "ring_full", "missed"] {
             has(format!(r#"events_total{{hook="{hook}",outcome="{outcome}"}}"#));
         }
+        has(format!(r#"events_doubled_total{{hook="{hook}"}}"#));
         has(format!(r#"hook_attached{{hook="{hook}",kind="tp_btf"}}"#));
     }
 }

@@ -35,7 +35,7 @@ impl Selected {
 
     /// True when it goes into the recording.
     pub(super) fn wants(&mut self, input: Input<'_>) -> bool {
-        let (Input::Listed(record) | Input::Record(record)) = input else { return true };
+        let (Input::Listed(record) | Input::Record(record) | Input::Shown(record)) = input else { return true };
         // What cannot be read may be anybody's.
         self.all || decode::decode(record, &self.kernel).map_or(true, |event| self.wants_event(&event))
     }

@@ -204,7 +204,7 @@ fn records(entries: &[u8]) -> u64 {
     let mut entries = Entries::new(entries);
     let mut records = 0;
     while let Ok(Some(entry)) = entries.next() {
-        records += u64::from(matches!(entry, Entry::Input(Input::Listed(_) | Input::Record(_))));
+        records += u64::from(matches!(entry, Entry::Input(Input::Listed(_) | Input::Record(_) | Input::Shown(_))));
     }
     records
 }
