@@ -7,24 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 use tracer_ebpf::Hook;
 
+use super::start::{self, KernelArgs, StartError, stop_signal, stopped};
 use crate::{
     decode::Malformed,
-    kernel::{
-        adopt::Snapshot,
-        btf::{BtfError, Types},
-        counts,
-        load::Options,
-        privileges,
-        sweep::Swept,
-    },
+    judge::Audience,
+    kernel::{adopt::Snapshot, counts, privileges, sweep::Swept},
     ledger::KernelCounter,
-    pipeline::{self, Config, PipelineError, Sinks, State},
+    pipeline::{self, Config, Sinks, State},
     reconcile::{Comparison, DEFAULT_INTERVAL, Report},
     sink::{Metrics, Violations},
     step::Finding,
@@ -54,38 +46,6 @@ pub struct Args {
     max_sockets: usize,
 }
 
-/// What the kernel side may be told.
-#[derive(Debug, clap::Args)]
-pub struct KernelArgs {
-    /// Size of the ring between kernel and agent, bytes: a power of two, 64 KiB to 1 GiB
-    #[arg(long, value_name = "BYTES", default_value_t = Options::default().ring_bytes, value_parser = ring_bytes)]
-    ring_bytes: u32,
-    /// Copies of each handler, 1 to 4; more lose less where programs interrupt each other [default: as this kernel
-    /// asks for]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=4))]
-    copies: Option<u8>,
-}
-
-impl KernelArgs {
-    /// As the loader wants it.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        Options { ring_bytes: self.ring_bytes, copies: self.copies.map(u32::from) }
-    }
-}
-
-/// Why a ring cannot have this size.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "not a ring size: give a power of two from 65536 (64 KiB) to 1073741824 (1 GiB), for example 33554432"
-)]
-struct RingSize;
-
-fn ring_bytes(text: &str) -> Result<u32, RingSize> {
-    let bytes: u32 = text.parse().map_err(|_| RingSize)?;
-    if bytes.is_power_of_two() && (1 << 16..=1 << 30).contains(&bytes) { Ok(bytes) } else { Err(RingSize) }
-}
-
 /// Why the agent ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -100,21 +60,12 @@ pub enum RunError {
     /// The web configuration.
     #[error(transparent)]
     Security(#[from] SecurityError),
-    /// The runtime could not be started.
-    #[error("cannot start the asynchronous runtime: {0}")]
-    Runtime(#[source] std::io::Error),
-    /// The signal handlers could not be installed.
-    #[error("cannot wait for SIGINT and SIGTERM: {0}")]
-    Signal(#[source] std::io::Error),
-    /// The kernel's types.
-    #[error(transparent)]
-    Types(#[from] BtfError),
     /// Two metrics of one name: an error of ours.
     #[error("the metrics cannot be registered: {0}; please report it")]
     Metrics(#[from] prometheus::Error),
     /// Nothing can be traced.
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Start(#[from] StartError),
 }
 
 /// Runs until SIGINT or SIGTERM.
@@ -129,12 +80,7 @@ pub fn run(args: Args) -> Result<(), RunError> {
     if let Err(error) = privileges::keep_only_needed() {
         log::warn!("cannot give up the capabilities that are not needed: {error}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(RunError::Runtime)?;
-    runtime.block_on(agent(args, listeners, security))
+    start::runtime()?.block_on(agent(args, listeners, security))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
@@ -148,7 +94,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
 
 async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> Result<(), RunError> {
     let stop = stop_signal()?;
-    let types = Types::of_running_kernel()?;
+    let types = start::types()?;
     let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
     let health = Arc::new(Health::default());
     let violations = Arc::new(Violations::default());
@@ -168,7 +114,7 @@ async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> R
         metrics,
         health,
         violations,
-        ring_bytes: u64::from(args.kernel.ring_bytes),
+        ring_bytes: u64::from(args.kernel.options().ring_bytes),
         max_sockets: args.max_sockets as u64,
         looked: 0,
         differences: Vec::new(),
@@ -176,34 +122,13 @@ async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> R
         stop: stop.clone(),
         server: None,
     };
-    pipeline::run(&types, config, &mut sinks, stopped(stop)).await?;
+    pipeline::run(&types, config, &mut sinks, stopped(stop)).await.map_err(StartError::from)?;
     if let Some(server) = sinks.server {
         // A server task that panicked has stopped serving as well.
         let _ = server.await;
     }
     log::info!("stopped; nothing is left attached");
     Ok(())
-}
-
-/// Becomes true with the first SIGINT or SIGTERM.
-pub(super) fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
-    let (stop, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        // Without a receiver the agent has ended already.
-        let _ = stop.send(true);
-    });
-    Ok(receiver)
-}
-
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone: nobody could stop us any more.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The agent's sinks: metrics, the violations' list, the log, and the pages.
@@ -221,19 +146,21 @@ struct Agent {
     server: Option<tokio::task::JoinHandle<()>>,
 }
 
+impl Audience for Agent {
+    fn finding(&mut self, finding: &Finding<'_>) {
+        self.metrics.record(finding);
+        self.violations.record(finding);
+    }
+
+    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>) {
+        log::error!("a record cannot be read ({reason}); its event is lost");
+        self.metrics.invalid(hook);
+    }
+}
+
 impl Sinks for Agent {
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
-        for problem in &adopted.problems {
-            log::warn!("{problem}");
-        }
-        for status in &state.attached.hooks {
-            if let Some(problem) = &status.problem {
-                log::warn!("hook {}: {problem}", status.hook.name());
-            }
-        }
-        if let Some(problem) = &state.attached.sweep_problem {
-            log::warn!("no sweep for late FINs, which are noticed only when the minisocket ends: {problem}");
-        }
+        start::log_problems(state, adopted);
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
@@ -244,16 +171,6 @@ impl Sinks for Agent {
             adopted.namespaces
         );
         self.serve();
-    }
-
-    fn finding(&mut self, finding: &Finding<'_>) {
-        self.metrics.record(finding);
-        self.violations.record(finding);
-    }
-
-    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>) {
-        log::error!("a record cannot be read ({reason}); its event is lost");
-        self.metrics.invalid(hook);
     }
 
     fn swept(&mut self, swept: &Swept) {
