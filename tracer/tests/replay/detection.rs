@@ -167,7 +167,9 @@ fn round(tape: &Tape, healthy: &Heard, operator: Operator, round: usize, row: &m
     let mut changed: BTreeMap<u64, String> = BTreeMap::new();
     let mut taken = Vec::with_capacity(tape.taken.len());
     for input in &tape.taken {
-        let change = record(input).filter(|record| record.cookie != 0).and_then(|record| operator(*record));
+        // What is in doubt already proves nothing.
+        let certain = |record: &&Record| record.cookie != 0 && healthy.doubts(record.cookie) == 0;
+        let change = record(input).filter(certain).and_then(|record| operator(*record));
         let (Some(was), Some(change)) = (record(input), change) else {
             taken.push(input.clone());
             continue;
@@ -196,7 +198,7 @@ fn round(tape: &Tape, healthy: &Heard, operator: Operator, round: usize, row: &m
         row.mutants += 1;
         if heard.worst(*cookie) == 3 {
             row.violations += 1;
-        } else if heard.doubts(*cookie) > healthy.doubts(*cookie) {
+        } else if heard.doubts(*cookie) > 0 {
             row.doubts += 1;
         } else {
             *row.missed.entry(transition.clone()).or_default() += 1;
@@ -229,10 +231,15 @@ fn rows(tape: &Tape, healthy: &Heard, operators: &[(&'static str, Operator)]) ->
 fn reason(operator: &str, transition: &str) -> &'static str {
     match (operator, transition) {
         ("LAST-ACK ends, our FIN not acknowledged", _) => {
-            "nobody holds the socket any more, and the kernel may drop such a one in silence (tcp_orphan limits)"
+            "nobody holds the socket any more, and of such the kernel may drop one in silence (tcp_orphan limits)"
         }
-        ("skips a step", _) => "what follows begins a new life, or nothing follows in the recording",
-        _ => "not explained",
+        ("enters another state", "established>close" | "fin_wait1>close") => {
+            "that close sets the fields which FIN-WAIT-1 asks for, and it was the last transition: a lost end is no verdict"
+        }
+        ("stays where it is", "last_ack>close" | "fin_wait2>close" | "fin_wait1>close") => {
+            "a task was at work, so it looks like close() after shutdown(); a lost end is no verdict"
+        }
+        _ => "NOT EXPLAINED",
     }
 }
 
@@ -260,7 +267,9 @@ fn a_kernel_that_misbehaves_is_found_out() {
     let healthy = tape.judge();
     let (edges, all_edges) = table("edges", &rows(&tape, &healthy, EDGES));
     let (fields, all_fields) = table("fields", &rows(&tape, &healthy, FIELDS));
-    snapshot(&format!("{edges}\n{fields}"));
+    let text = format!("{edges}\n{fields}");
+    assert!(!text.contains("NOT EXPLAINED"), "{text}");
+    snapshot(&text);
     let share = |row: &Row| f64::from(row.caught()) / f64::from(row.mutants);
     assert!(all_edges.mutants > 10_000 && all_fields.mutants > 5_000);
     assert!(share(&all_edges) >= 0.99, "{edges}");
