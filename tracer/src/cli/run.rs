@@ -21,6 +21,7 @@ use crate::{
         adopt::Snapshot,
         counts::{self, Fate},
         load::Attached,
+        privileges,
         sweep::Swept,
     },
     ledger::KernelCounter,
@@ -99,7 +100,14 @@ pub enum RunError {
 /// [`RunError`] when the agent cannot do its work.
 pub fn run(args: Args) -> Result<(), RunError> {
     let listeners = args.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
-    start::runtime()?.block_on(agent(args, listeners))
+    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
+    let rotation = Rotation { max_size: args.record_max_size, max_files: args.record_max_files };
+    let parts = args.record.clone().map(|file| Parts::behind(file, rotation)).transpose()?;
+    // Low ports are taken and keys are read: from here on it is tracing alone, and there is no other thread yet.
+    if let Err(error) = privileges::keep_only_needed() {
+        log::warn!("cannot give up the capabilities that are not needed: {error}");
+    }
+    start::runtime()?.block_on(agent(args, listeners, security, parts))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
@@ -111,9 +119,13 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
     bind().map_err(|source| RunError::Listen { address, source })
 }
 
-async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> {
+async fn agent(
+    args: Args,
+    listeners: Vec<TcpListener>,
+    security: Security,
+    parts: Option<Parts>,
+) -> Result<(), RunError> {
     let stop = stop_signal()?;
-    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
     let types = start::types()?;
     let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
     let health = Arc::new(Health::default());
@@ -125,8 +137,6 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
         args.telemetry_path,
         security,
     );
-    let rotation = Rotation { max_size: args.record_max_size, max_files: args.record_max_files };
-    let tape = args.record.map(|file| Parts::behind(file, rotation)).transpose()?;
     let config = Config {
         load: args.kernel.options(),
         limits: Limits { sockets: args.max_sockets },
@@ -137,7 +147,7 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
         health,
         violations,
         violation_log: Log::default(),
-        tape: tape.map(|parts| Tape::new(parts, Selection::default())),
+        tape: parts.map(|parts| Tape::new(parts, Selection::default())),
         fates: Vec::new(),
         ring_bytes: u64::from(args.kernel.options().ring_bytes),
         max_sockets: args.max_sockets as u64,
@@ -217,6 +227,7 @@ impl Sinks for Agent {
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
+        self.health.beat();
         log::info!(
             "following TCP in the whole host; {} sockets of {} network namespaces were there before",
             state.tracker.len(),
