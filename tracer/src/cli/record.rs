@@ -15,8 +15,7 @@ use crate::{
     judge::{Audience, Input},
     kernel::{adopt::Snapshot, counts, load::Attached, netns::FindError},
     pipeline::{self, Config, Sinks, State},
-    recording::Header,
-    sink::recording::{CreateError, Parts, Recorded, Recorder, Rotation, Selection, WriteError, Written},
+    sink::recording::{CreateError, Parts, Recorded, Rotation, Selection, Tape, WriteError, Written},
     step::{Finding, StepKind},
 };
 
@@ -60,12 +59,12 @@ impl RotationArgs {
 /// Why a text is no size.
 #[derive(Debug, thiserror::Error)]
 #[error("expected bytes, at least 64K, for example 104857600, 100M or 2G")]
-struct NoSize;
+pub(super) struct NoSize;
 
 /// Less would be little more than headers.
 const SMALLEST: u64 = 64 << 10;
 
-fn bytes(text: &str) -> Result<u64, NoSize> {
+pub(super) fn bytes(text: &str) -> Result<u64, NoSize> {
     let (number, shift) = match text.char_indices().last() {
         Some((at, 'K' | 'k')) => (&text[..at], 10),
         Some((at, 'M' | 'm')) => (&text[..at], 20),
@@ -119,8 +118,7 @@ pub fn run(args: Args) -> Result<(), RecordError> {
     let summary = runtime.block_on(async {
         let stop = stop_signal()?;
         let mut sinks = Record {
-            begin: Some((parts, selection)),
-            recorder: None,
+            tape: Some(Tape::new(parts, selection)),
             outcome: None,
             stop,
             duration,
@@ -135,10 +133,9 @@ pub fn run(args: Args) -> Result<(), RecordError> {
     Ok(())
 }
 
-/// The recorder, and when it ends.
+/// The recording, and when it ends.
 struct Record {
-    begin: Option<(Parts, Selection)>,
-    recorder: Option<Recorder>,
+    tape: Option<Tape>,
     outcome: Option<Result<Recorded, WriteError>>,
     stop: watch::Receiver<bool>,
     duration: Option<Duration>,
@@ -159,26 +156,22 @@ impl Audience for Record {
 
 impl Sinks for Record {
     fn attached(&mut self, attached: &Attached, config: &Config) {
-        let Some((parts, selection)) = self.begin.take() else { return };
-        let sockets = &selection.sockets;
-        let chosen = (!sockets.is_everything()).then(|| sockets.to_string());
-        match Recorder::begin(parts, Header::new(attached, config.limits, chosen), selection) {
-            Ok(recorder) => self.recorder = Some(recorder),
-            Err(error) => self.outcome = Some(Err(error)),
+        if let Some(tape) = &mut self.tape {
+            tape.attached(attached, config);
         }
     }
 
     fn input(&mut self, input: Input<'_>) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.input(input);
+        if let Some(tape) = &mut self.tape {
+            tape.input(input);
         }
     }
 
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
         start::log_problems(state, adopted);
         self.started = state.now;
-        if let Some(recorder) = &mut self.recorder {
-            recorder.listed(adopted);
+        if let Some(tape) = &mut self.tape {
+            tape.started(adopted);
         }
         log::info!("recording; {} sockets were there before", state.tracker.len());
     }
@@ -186,19 +179,14 @@ impl Sinks for Record {
     fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()> {
         let elapsed = Duration::from_nanos(state.now.saturating_sub(self.started));
         let over = self.duration.is_some_and(|duration| elapsed >= duration);
-        let failed = self.recorder.as_mut().is_none_or(|recorder| {
-            recorder.tick(state.now);
-            recorder.has_failed()
-        });
-        if !(failed || over || *self.stop.borrow()) {
+        let goes_on = self.tape.as_mut().is_some_and(|tape| tape.tick(state.now));
+        if goes_on && !over && !*self.stop.borrow() {
             return ControlFlow::Continue(());
         }
         let fates = counts::fates(state.attached);
         self.summary.elapsed = elapsed;
         self.summary.lost = fates.iter().map(|(_, fate)| fate.lost()).sum();
-        if let Some(recorder) = self.recorder.take() {
-            self.outcome = Some(Ok(recorder.finish(&fates)));
-        }
+        self.outcome = self.tape.take().map(|tape| tape.finish(&fates));
         ControlFlow::Break(())
     }
 }
@@ -206,10 +194,8 @@ impl Sinks for Record {
 impl Record {
     fn summary(self) -> Result<Summary, RecordError> {
         let error = |source, unwritten| RecordError::Write { source, unwritten };
-        let Recorded { written, unwritten } = match self.outcome {
-            Some(outcome) => outcome.map_err(|source| error(source, 0))?,
-            None => Recorded { written: Ok(Written::default()), unwritten: 0 },
-        };
+        let outcome = self.outcome.unwrap_or_else(|| Ok(Recorded::default()));
+        let Recorded { written, unwritten } = outcome.map_err(|source| error(source, 0))?;
         let written = written.map_err(|source| error(source, unwritten))?;
         Ok(Summary { written, unwritten, ..self.summary })
     }

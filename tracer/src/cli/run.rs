@@ -10,15 +10,28 @@ use std::{
 use tokio::sync::watch;
 use tracer_ebpf::Hook;
 
-use super::start::{self, KernelArgs, StartError, stop_signal, stopped};
+use super::{
+    record::bytes,
+    start::{self, KernelArgs, StartError, stop_signal, stopped},
+};
 use crate::{
     decode::Malformed,
-    judge::Audience,
-    kernel::{adopt::Snapshot, counts, privileges, sweep::Swept},
+    judge::{Audience, Input},
+    kernel::{
+        adopt::Snapshot,
+        counts::{self, Fate},
+        load::Attached,
+        privileges,
+        sweep::Swept,
+    },
     ledger::KernelCounter,
     pipeline::{self, Config, Sinks, State},
     reconcile::{Comparison, DEFAULT_INTERVAL, Report},
-    sink::{Metrics, Violations},
+    sink::{
+        Metrics, Violations,
+        recording::{CreateError, Parts, Recorded, Rotation, Selection, Tape, WriteError, Written},
+        violations::Log,
+    },
     step::Finding,
     tracker::Limits,
     web::{self, Health, Security, SecurityError, Site, TelemetryPath},
@@ -39,6 +52,15 @@ pub struct Args {
     /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
+    /// File to record to, as `record` does; where it exists, FILE.1, FILE.2 and so on go on from there
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Bytes after which the next file begins; also as 500K, 100M, 2G
+    #[arg(long, value_name = "BYTES", requires = "record", value_parser = bytes)]
+    record_max_size: Option<u64>,
+    /// Files that stay; the oldest go first
+    #[arg(long, value_name = "COUNT", requires = "record_max_size", value_parser = clap::value_parser!(u64).range(1..))]
+    record_max_files: Option<u64>,
     #[command(flatten)]
     kernel: KernelArgs,
     /// Sockets that are tracked at most
@@ -63,6 +85,9 @@ pub enum RunError {
     /// Two metrics of one name: an error of ours.
     #[error("the metrics cannot be registered: {0}; please report it")]
     Metrics(#[from] prometheus::Error),
+    /// The recording.
+    #[error("--record: {0}")]
+    Record(#[from] CreateError),
     /// Nothing can be traced.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -76,11 +101,13 @@ pub enum RunError {
 pub fn run(args: Args) -> Result<(), RunError> {
     let listeners = args.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
     let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
+    let rotation = Rotation { max_size: args.record_max_size, max_files: args.record_max_files };
+    let parts = args.record.clone().map(|file| Parts::behind(file, rotation)).transpose()?;
     // Low ports are taken and keys are read: from here on it is tracing alone, and there is no other thread yet.
     if let Err(error) = privileges::keep_only_needed() {
         log::warn!("cannot give up the capabilities that are not needed: {error}");
     }
-    start::runtime()?.block_on(agent(args, listeners, security))
+    start::runtime()?.block_on(agent(args, listeners, security, parts))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
@@ -92,7 +119,12 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
     bind().map_err(|source| RunError::Listen { address, source })
 }
 
-async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> Result<(), RunError> {
+async fn agent(
+    args: Args,
+    listeners: Vec<TcpListener>,
+    security: Security,
+    parts: Option<Parts>,
+) -> Result<(), RunError> {
     let stop = stop_signal()?;
     let types = start::types()?;
     let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
@@ -114,6 +146,9 @@ async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> R
         metrics,
         health,
         violations,
+        violation_log: Log::default(),
+        tape: parts.map(|parts| Tape::new(parts, Selection::default())),
+        fates: Vec::new(),
         ring_bytes: u64::from(args.kernel.options().ring_bytes),
         max_sockets: args.max_sockets as u64,
         looked: 0,
@@ -123,6 +158,9 @@ async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> R
         server: None,
     };
     pipeline::run(&types, config, &mut sinks, stopped(stop)).await.map_err(StartError::from)?;
+    if let Some(tape) = sinks.tape.take() {
+        tell(tape.finish(&sinks.fates));
+    }
     if let Some(server) = sinks.server {
         // A server task that panicked has stopped serving as well.
         let _ = server.await;
@@ -136,6 +174,10 @@ struct Agent {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     violations: Arc<Violations>,
+    violation_log: Log,
+    tape: Option<Tape>,
+    /// As of the last look.
+    fates: Vec<(Hook, Fate)>,
     ring_bytes: u64,
     max_sockets: u64,
     looked: u64,
@@ -149,7 +191,13 @@ struct Agent {
 impl Audience for Agent {
     fn finding(&mut self, finding: &Finding<'_>) {
         self.metrics.record(finding);
-        self.violations.record(finding);
+        if let Some(violation) = self.violations.record(finding) {
+            match self.violation_log.line(&violation) {
+                Ok(Some(line)) => log::error!("violation {line}"),
+                Ok(None) => {}
+                Err(error) => log::error!("violation of {}, which cannot be shown: {error}", violation.rule),
+            }
+        }
     }
 
     fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>) {
@@ -159,8 +207,23 @@ impl Audience for Agent {
 }
 
 impl Sinks for Agent {
+    fn attached(&mut self, attached: &Attached, config: &Config) {
+        if let Some(tape) = &mut self.tape {
+            tape.attached(attached, config);
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        if let Some(tape) = &mut self.tape {
+            tape.input(input);
+        }
+    }
+
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
         start::log_problems(state, adopted);
+        if let Some(tape) = &mut self.tape {
+            tape.started(adopted);
+        }
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
@@ -214,7 +277,25 @@ impl Sinks for Agent {
         if state.now.saturating_sub(self.looked) >= SLOW {
             self.look(state);
         }
+        // The agent goes on without its recording.
+        if let Some(tape) = self.tape.take_if(|tape| !tape.tick(state.now)) {
+            tell(tape.finish(&self.fates));
+        }
         ControlFlow::Continue(())
+    }
+}
+
+/// How the recording ended.
+fn tell(recorded: Result<Recorded, WriteError>) {
+    match recorded.and_then(|Recorded { written, unwritten }| Ok((written?, unwritten))) {
+        Ok((Written { file, records, .. }, 0)) => {
+            log::info!("{records} records were written, the last to {}", file.display());
+        }
+        Ok((Written { file, records, .. }, unwritten)) => log::warn!(
+            "{records} records were written, the last to {}; {unwritten} were not, the disk being too slow",
+            file.display()
+        ),
+        Err(error) => log::error!("{error}; nothing more is recorded"),
     }
 }
 
@@ -246,6 +327,7 @@ impl Agent {
         self.metrics.sockets(state.tracker.books());
         self.metrics.tracked(state.tracker.len() as u64, self.max_sockets);
         self.metrics.fates(state.fates);
+        self.fates = state.fates.to_vec();
         let programs = &state.attached.programs;
         self.metrics.programs(programs.iter().map(|program| (program.name.as_str(), counts::stats(program))));
     }

@@ -143,6 +143,9 @@ pub enum HeaderDamage {
     /// The file ends within it.
     #[error("it is cut off")]
     Short,
+    /// A format that never was.
+    #[error("there is no format {0}")]
+    Format(u32),
     /// A length that no header has.
     #[error("it cannot be {0} bytes long")]
     Length(u32),

@@ -56,6 +56,13 @@ pub const fn bytes(record: &Record) -> [u8; Record::SIZE] {
     unsafe { std::mem::transmute_copy(record) }
 }
 
+/// The record in these bytes; `None` when they are more or fewer than a record has.
+#[must_use]
+pub fn record(bytes: &[u8]) -> Option<Record> {
+    // SAFETY: the length was checked, and a Record is integers only, so that any bytes make a valid one.
+    (bytes.len() == Record::SIZE).then(|| unsafe { bytes.as_ptr().cast::<Record>().read_unaligned() })
+}
+
 macro_rules! fields {
     ($($name:ident: $kind:ty),* $(,)?) => {
         fn fields() -> Vec<FieldLayout> {

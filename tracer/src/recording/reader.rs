@@ -69,6 +69,9 @@ impl<R: Read> Reader<R> {
         if found > FORMAT {
             return Err(ReadError::Newer { file: file(), found });
         }
+        if found < FORMAT {
+            return Err(damaged(8, HeaderDamage::Format(found)));
+        }
         if length > HEADER_LIMIT {
             return Err(damaged(12, HeaderDamage::Length(length)));
         }

@@ -2,6 +2,7 @@
 
 mod parts;
 mod selection;
+mod tape;
 mod writer;
 
 use std::{
@@ -11,12 +12,13 @@ use std::{
 
 use tracer_ebpf::Hook;
 
-use self::writer::Writer;
 pub use self::{
     parts::{CreateError, Parts, Rotation},
-    selection::{Selected, Selection},
+    selection::Selection,
+    tape::Tape,
     writer::{WriteError, Written},
 };
+use self::{selection::Selected, writer::Writer};
 use crate::{
     anchor::Anchor,
     judge::Input,
@@ -57,6 +59,12 @@ pub struct Recorded {
     pub written: Result<Written, WriteError>,
     /// Records that were taken in and are not in the files.
     pub unwritten: u64,
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self { written: Ok(Written::default()), unwritten: 0 }
+    }
 }
 
 impl Recorder {

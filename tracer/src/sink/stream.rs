@@ -14,6 +14,7 @@ use crate::{
     decode::Kernel,
     event::{Event, What},
     filter::Filter,
+    sink::violations::Scene,
     step::{Finding, StepKind},
 };
 
@@ -58,7 +59,7 @@ pub struct Stream<W> {
     lines: Vec<u8>,
     format: Format,
     selection: Selection,
-    epoch: Anchor,
+    scene: Scene,
     kernel: Kernel,
     counts: Shown,
     failure: Option<io::Error>,
@@ -68,12 +69,13 @@ impl<W: Write> Stream<W> {
     /// A stream that has written nothing.
     pub fn new(out: W, format: Format, selection: Selection, epoch: Anchor) -> Self {
         let (kernel, counts) = (Kernel::default(), Shown::default());
-        Self { out, lines: Vec::new(), format, selection, epoch, kernel, counts, failure: None }
+        let scene = Scene { anchor: epoch, ..Scene::here() };
+        Self { out, lines: Vec::new(), format, selection, scene, kernel, counts, failure: None }
     }
 
     /// Says where time begins and what the kernel's numbers mean; the table gets its titles.
     pub fn start(&mut self, epoch: Anchor, kernel: &Kernel) {
-        self.epoch = epoch;
+        self.scene.anchor = epoch;
         self.kernel = kernel.clone();
         if let Format::Table(table) = &self.format {
             table.header(&mut self.lines);
@@ -96,9 +98,9 @@ impl<W: Write> Stream<W> {
         }
         self.counts.shown += 1;
         match &self.format {
-            Format::Table(table) => table.row(&mut self.lines, finding, &self.epoch, &self.kernel),
+            Format::Table(table) => table.row(&mut self.lines, finding, &self.scene.anchor, &self.kernel),
             Format::Json => {
-                if let Err(error) = json::line(&mut self.lines, finding, &self.epoch, &self.kernel) {
+                if let Err(error) = json::line(&mut self.lines, finding, &self.scene, &self.kernel) {
                     self.failure = Some(error.into());
                 }
             }

@@ -1,6 +1,7 @@
 //! The last violations, for people: what happened, on which connection, and which rule it breaks.
 
 mod evidence;
+mod log;
 
 use std::{
     collections::VecDeque,
@@ -10,7 +11,10 @@ use std::{
 use model::Verdict;
 use serde::Serialize;
 
-pub use self::evidence::{Fields, Past, error_name};
+pub use self::{
+    evidence::{Fields, Past, error_name},
+    log::Log,
+};
 use crate::{
     anchor::Anchor,
     step::{Finding, StepKind},
@@ -202,7 +206,7 @@ impl Violations {
 
 #[cfg(test)]
 mod tests {
-    use super::Violations;
+    use super::{Scene, Violations};
     use crate::{
         checker,
         fixture::Seen,
@@ -232,5 +236,10 @@ mod tests {
             .map(|chapter| (chapter.transition.as_str(), chapter.spent_seconds))
             .collect();
         assert_eq!(story, [("close>syn_sent", None), ("syn_sent>last_ack", Some(2.5))]);
+        assert!(violation.story_is_whole);
+        let fields = violation.fields.as_ref().unwrap();
+        assert_eq!((fields.snd_una, fields.write_seq, fields.sk_err), (1001, 1003, "none"));
+        assert_eq!(violation.history.as_ref().unwrap().previous.as_deref(), Some("close>syn_sent"));
+        assert_eq!(violation.kernel, Scene::here().kernel);
     }
 }

@@ -19,7 +19,7 @@ pub struct Selection {
 
 /// The selection, and the sockets that fit so far.
 #[derive(Debug)]
-pub struct Selected {
+pub(super) struct Selected {
     selection: Selection,
     kernel: Kernel,
     all: bool,

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{reset_reason, seconds};
 use crate::{
-    anchor::Anchor,
     decode::Kernel,
     event::{Event, Task, What},
+    sink::violations::{Scene, Violation},
     step::{Finding, StepKind, TimewaitPath, Untimed},
 };
 
@@ -38,6 +38,9 @@ struct Line<'a> {
     step: Body,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     judged: Option<Judged>,
+    /// The connection's story and all that the verdict rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violation: Option<Violation>,
 }
 
 /// Left out where no socket was involved, as for a reset that answers a segment for nobody.
@@ -112,14 +115,14 @@ struct Judged {
 pub(super) fn line(
     lines: &mut Vec<u8>,
     finding: &Finding<'_>,
-    epoch: &Anchor,
+    scene: &Scene,
     kernel: &Kernel,
 ) -> serde_json::Result<()> {
     let event = finding.step.event;
     let flow = finding.step.flow();
     let owner = finding.step.connection.and_then(|connection| connection.owner.as_ref());
     let line = Line {
-        timestamp: format!("{:.9}", epoch.wall_at(event.time)),
+        timestamp: format!("{:.9}", scene.anchor.wall_at(event.time)),
         time_ns: event.time,
         kind: finding.step.kind.name(),
         hook: event.hook.name(),
@@ -141,6 +144,7 @@ pub(super) fn line(
             noted: judgement.noted.map(model::linux::DeviationId::name),
             cause: judgement.cause.map(model::linux::CloseCause::name),
         }),
+        violation: Violation::of(finding, scene),
     };
     serde_json::to_writer(&mut *lines, &line)?;
     lines.push(b'\n');
