@@ -25,12 +25,13 @@ pub fn emit(context: &impl EbpfContext, hook: Hook, copy: u8, fill: impl FnOnce(
     let record = blank(&mut entry);
     stamp(record, hook, copy);
     fill(record);
+    let delivered = count(hook, copy, Outcome::Delivered);
     // One interrupt per megabyte or so, and one for a reader that sleeps; else the reader polls. A wake-up per record
     // costs four times the record.
-    let is_urgent = reader_sleeps() || RECORDS.query(u64::from(BPF_RB_AVAIL_DATA)) >= wakeup_bytes();
+    let is_full = || RECORDS.query(u64::from(BPF_RB_AVAIL_DATA)) >= wakeup_bytes();
+    let is_urgent = reader_sleeps() || (delivered.is_multiple_of(ASKING) && is_full());
     let wakeup = if is_urgent { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
     entry.submit(u64::from(wakeup));
-    count(hook, copy, Outcome::Delivered);
 }
 
 /// All zero, word by word. Written as one value it becomes a call of memset, which this target does byte by byte: that
@@ -60,3 +61,6 @@ pub fn stamp(record: &mut Record, hook: Hook, copy: u8) {
     record.hook = hook as u8;
     record.copy = copy;
 }
+
+/// The ring is asked how much waits in it by one record in so many of each program and CPU.
+const ASKING: u64 = 64;

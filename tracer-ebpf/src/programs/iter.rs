@@ -10,7 +10,7 @@ use super::{
     emit::stamp,
     kernel::{Kernel, load_or_zero},
     maps::ORPHANS,
-    minisocket::{self, Minisocket},
+    minisocket::{self, Copied, Head, Minisocket},
     socket::{cookie, fill, stay, tcp_sock},
 };
 
@@ -97,7 +97,8 @@ fn sweep(context: *mut c_void) -> i32 {
 /// A function of its own, with a stack frame of its own: one frame has no room for the record and what it is filled from.
 #[inline(never)]
 fn fill_minisocket(record: &mut Record, address: u64, kind: Minisocket) {
-    minisocket::fill(record, address, kind);
+    let mut head = Head::uninit();
+    minisocket::fill(record, &Copied::new(address, head.as_mut_ptr()), kind);
 }
 
 /// False: the buffer had no room, and the kernel calls again for the same socket.

@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
-use tracer_ebpf::{FIELDS, Field, Hook, MISSING, Outcome};
+use tracer_ebpf::{COPIES, FIELDS, Field, Hook, MISSING, Outcome};
 
 use super::once::Recent;
 
@@ -27,6 +27,14 @@ pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::COU
 /// TIME_WAIT fires no hook, so a sweep looks at them. What finds no room here is found out when it ends.
 #[map]
 pub static ORPHANS: HashMap<u64, u64> = HashMap::with_max_entries(1 << 17, 0);
+
+/// Room for the copy of one minisocket, for each program: one that is interrupted finds its own untouched.
+#[map]
+static MINISOCKETS: PerCpuArray<[u64; MINISOCKET_WORDS]> =
+    PerCpuArray::with_max_entries(Hook::COUNT * COPIES, 0);
+
+/// Enough for every field of a timewait socket or a request that is asked for.
+pub const MINISOCKET_WORDS: usize = 40;
 
 #[unsafe(no_mangle)]
 static OFFSETS: [u32; FIELDS.len()] = [MISSING; FIELDS.len()];
@@ -68,6 +76,12 @@ global!(/// 1 where the kernel gives socket cookies to tracing programs.
     has_cookies, HAS_COOKIES);
 global!(/// Waiting bytes from which on a record wakes the reader.
     wakeup_bytes, WAKEUP_BYTES);
+
+/// The room for a minisocket of one program on this CPU.
+#[inline(always)]
+pub fn minisocket_room(hook: Hook, copy: u8) -> Option<*mut [u64; MINISOCKET_WORDS]> {
+    MINISOCKETS.get_ptr_mut(hook as u32 * COPIES + u32::from(copy))
+}
 
 /// True when the reader sleeps and nobody has woken it yet. Two CPUs may do so at once, which harms nobody.
 #[inline(always)]

@@ -54,40 +54,44 @@ pub fn unwatch(address: u64) {
     }
 }
 
-/// The first bytes of a minisocket, as much as `struct sock_common` has. Copied in one go: each field would be a call.
-struct Head {
+/// The bytes of a minisocket, copied in one go: each field would be a call into the kernel, which costs more than the
+/// copy.
+pub struct Copied {
     address: u64,
-    bytes: MaybeUninit<[u64; HEAD_WORDS]>,
+    bytes: *const u8,
+    /// How many were copied; 0: none, and each field is asked for alone.
+    size: u32,
 }
 
-const HEAD_WORDS: usize = 17;
-const HEAD_SIZE: u32 = (HEAD_WORDS * size_of::<u64>()) as u32;
+/// `struct sock_common`, and what a BPF stack has room for.
+pub type Head = MaybeUninit<[u64; 17]>;
 
-impl Head {
+impl Copied {
+    /// Copies as much as `room` holds.
     #[inline(always)]
-    fn copy(address: u64) -> Self {
-        let mut bytes = MaybeUninit::<[u64; HEAD_WORDS]>::uninit();
-        // SAFETY: the helper copes with any address, and leaves zeros where it fails.
-        unsafe { bpf_probe_read_kernel(bytes.as_mut_ptr().cast(), HEAD_SIZE, address as *const c_void) };
-        Self { address, bytes }
+    pub fn new<const WORDS: usize>(address: u64, room: *mut [u64; WORDS]) -> Self {
+        let size = (WORDS * size_of::<u64>()) as u32;
+        // SAFETY: the helper copes with any address; the room is as large as it is told.
+        let failed = unsafe { bpf_probe_read_kernel(room.cast(), size, address as *const c_void) } != 0;
+        Self { address, bytes: room.cast(), size: if failed { 0 } else { size } }
     }
 
     /// A field of it; where a kernel keeps the field further behind, it is asked for alone.
     #[inline(always)]
-    fn load<T: Copy + Default>(&self, field: Field) -> T {
+    pub fn load<T: Copy + Default>(&self, field: Field) -> T {
         let offset = offset(field);
-        if offset == MISSING || offset + size_of::<T>() as u32 > HEAD_SIZE {
+        if offset == MISSING || offset + size_of::<T>() as u32 > self.size {
             return probe(self.address, field);
         }
         // SAFETY: in bounds and filled; the kernel aligns its fields.
-        unsafe { self.bytes.as_ptr().cast::<u8>().add(offset as usize).cast::<T>().read_volatile() }
+        unsafe { self.bytes.add(offset as usize).cast::<T>().read_volatile() }
     }
 
     /// An IPv6 address, word by word as the kernel has it.
     #[inline(always)]
     fn load_v6(&self, field: Field, into: &mut [u8; 16]) {
         let offset = offset(field);
-        if offset == MISSING || offset + 16 > HEAD_SIZE {
+        if offset == MISSING || offset + 16 > self.size {
             *into = probe(self.address, field);
             return;
         }
@@ -96,7 +100,7 @@ impl Head {
         while word < 4 {
             // SAFETY: as above; the target is sixteen bytes.
             unsafe {
-                let source = self.bytes.as_ptr().cast::<u8>().add(offset as usize + word * 4).cast::<u32>();
+                let source = self.bytes.add(offset as usize + word * 4).cast::<u32>();
                 words.add(word).write_unaligned(source.read_volatile());
             }
             word += 1;
@@ -106,38 +110,37 @@ impl Head {
 
 /// Everything that the record says about the minisocket at this address.
 #[inline(always)]
-pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
-    let head = Head::copy(address);
-    record.socket = address;
+pub fn fill(record: &mut Record, minisocket: &Copied, kind: Minisocket) {
+    record.socket = minisocket.address;
     record.bits = bits::MINISOCKET;
-    record.cookie = head.load(Field::Cookie);
-    record.netns = netns(head.load(Field::Net));
+    record.cookie = minisocket.load(Field::Cookie);
+    record.netns = netns(minisocket.load(Field::Net));
     record.protocol = uapi::IPPROTO_TCP;
-    record.family = head.load(Field::Family);
+    record.family = minisocket.load(Field::Family);
     if record.family == uapi::AF_INET6 {
-        head.load_v6(Field::LocalV6, &mut record.local);
-        head.load_v6(Field::RemoteV6, &mut record.remote);
+        minisocket.load_v6(Field::LocalV6, &mut record.local);
+        minisocket.load_v6(Field::RemoteV6, &mut record.remote);
     } else {
-        put_v4(&mut record.local, head.load(Field::LocalV4));
-        put_v4(&mut record.remote, head.load(Field::RemoteV4));
+        put_v4(&mut record.local, minisocket.load(Field::LocalV4));
+        put_v4(&mut record.remote, minisocket.load(Field::RemoteV4));
     }
-    record.remote_port = u16::from_be(head.load(Field::RemotePort));
+    record.remote_port = u16::from_be(minisocket.load(Field::RemotePort));
     match kind {
         Minisocket::Timewait => {
-            record.local_port = u16::from_be(probe(address, Field::TimewaitSourcePort));
-            stay(record, substate(address));
-            record.rcv_nxt = probe(address, Field::TimewaitRcvNxt);
-            record.nxt = probe(address, Field::TimewaitSndNxt);
+            record.local_port = u16::from_be(minisocket.load(Field::TimewaitSourcePort));
+            stay(record, minisocket.load(Field::TimewaitSubstate));
+            record.rcv_nxt = minisocket.load(Field::TimewaitRcvNxt);
+            record.nxt = minisocket.load(Field::TimewaitSndNxt);
         }
         Minisocket::Request => {
             // A request has no inet_sport: skc_num is the listener's port.
-            record.local_port = head.load(Field::LocalPort);
+            record.local_port = minisocket.load(Field::LocalPort);
             stay(record, uapi::tcp_state::NEW_SYN_RECV);
             record.bits |= bits::REQUEST;
-            record.rcv_nxt = probe(address, Field::RequestIsnReceived);
-            record.una = probe(address, Field::RequestIsnSent);
-            record.retransmits = u32::from(retransmits(address));
-            record.detail = probe(address, Field::RequestSynackTime);
+            record.rcv_nxt = minisocket.load(Field::RequestIsnReceived);
+            record.una = minisocket.load(Field::RequestIsnSent);
+            record.retransmits = u32::from(minisocket.load::<u8>(Field::RequestRetrans));
+            record.detail = minisocket.load(Field::RequestSynackTime);
         }
     }
 }

@@ -18,6 +18,10 @@ pub fn cookie(sock: Kernel) -> u64 {
     if has_cookies() == 0 {
         return 0;
     }
+    let made = load_or_zero(sock, Field::Cookie);
+    if made != 0 {
+        return made;
+    }
     // SAFETY: `sock` is a trusted argument of the hook; the verifier checks it.
     unsafe { bpf_get_socket_cookie(sock.cast_mut()) }
 }

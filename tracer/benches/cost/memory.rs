@@ -2,6 +2,7 @@
 
 use tracer::{
     decode::{self, Kernel},
+    recording::layout,
     tracker::{Hooks, Limits, Tracker},
 };
 
@@ -37,7 +38,7 @@ pub fn measure(sockets: u64, kind: Kind) {
         for step in steps {
             time += 1000;
             for record in step(socket * 4 + 1, time) {
-                if let Ok(event) = decode::decode(&stream::bytes(&record), &kernel) {
+                if let Ok(event) = decode::decode(&layout::bytes(&record), &kernel) {
                     tracker.observe(&event, &mut |_| {});
                 }
             }

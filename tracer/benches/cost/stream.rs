@@ -1,5 +1,6 @@
 //! Records of whole connections as the kernel makes them: both ends, request, TIME_WAIT.
 
+use tracer::recording::layout;
 use tracer_ebpf::{Hook, Record, bits, uapi};
 use uapi::tcp_state as state;
 
@@ -10,7 +11,7 @@ pub const TRANSITIONS: u64 = 10;
 pub fn interleaved(step: Step, connections: std::ops::Range<u64>, time: u64, out: &mut Vec<u8>) {
     for (turn, connection) in connections.enumerate() {
         for record in step(connection * 4 + 1, time + turn as u64 * 100) {
-            out.extend(bytes(&record));
+            out.extend(layout::bytes(&record));
         }
     }
 }
@@ -122,12 +123,6 @@ fn timer(record: Record, hook: Hook, request: bool) -> Record {
     };
     let cookie = if request { 0 } else { record.cookie };
     Record { hook: hook as u8, from: to, to, bits, cookie, socket: record.socket + (1 << 40), ..record }
-}
-
-/// As it lies in the ring.
-pub fn bytes(record: &Record) -> [u8; Record::SIZE] {
-    // SAFETY: a Record is integers without padding, so every byte of it is initialised.
-    unsafe { std::mem::transmute_copy(record) }
 }
 
 /// A client that stays connected.

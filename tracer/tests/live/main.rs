@@ -18,9 +18,13 @@ mod harness;
 mod loss;
 mod nginx;
 #[cfg(test)]
+mod peace;
+#[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod reconcile;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

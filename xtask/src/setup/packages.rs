@@ -21,6 +21,7 @@ const LIVE_TESTS: Needs = Needs {
         Program { name: "curl", package: "curl", service: None },
         Program { name: "ip", package: "iproute2", service: None },
         Program { name: "ss", package: "iproute2", service: None },
+        Program { name: "python3", package: "python3", service: None },
         Program { name: "prometheus", package: "prometheus", service: Some("prometheus.service") },
         Program { name: "promtool", package: "prometheus", service: Some("prometheus.service") },
     ],
