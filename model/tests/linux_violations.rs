@@ -86,7 +86,8 @@ fn repeated_state() {
     Story::closed_second("client").step(CW, CW, close_wait(), breaks(ViolationId::RepeatedState));
     // close() after shutdown() repeats a state, and nothing in softirq does.
     let by_segment = Evidence { owner: Some(Owner::Softirq), ..closing(last_ack()) };
-    let closing_last = || Story::closed_second("client").step(CW, LA, shut_write(close_wait()), ok(Code::R14));
+    let closing_last =
+        || Story::closed_second("client").step(CW, LA, shut_write(close_wait()), ok(Code::R14));
     caught(closing_last, LA, LA, closing(last_ack()), ViolationId::RepeatedState, by_segment);
     // MPTCP sets the states of its subflows without a look at what they are.
     let subflow = Evidence { is_mptcp: true, ..established() };

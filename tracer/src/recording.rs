@@ -18,7 +18,6 @@ pub mod layout;
 mod reader;
 
 pub use self::{
-
     entry::{End, Entry},
     error::ReadError,
     header::Header,

@@ -90,7 +90,11 @@ pub enum Trouble {
 }
 
 fn parts(from: u64, to: u64) -> String {
-    if from == to { format!("part {from} of the stream is") } else { format!("parts {from} to {to} of the stream are") }
+    if from == to {
+        format!("part {from} of the stream is")
+    } else {
+        format!("parts {from} to {to} of the stream are")
+    }
 }
 
 /// Judges files. Parts of one stream join, whatever their order; streams do not.

@@ -11,7 +11,17 @@ pub(super) fn broken(transition: Transition, evidence: &Evidence, history: &Hist
     if evidence.is_mptcp || evidence.repair == Some(true) {
         return None;
     }
-    let checks = [repeated, sequence_order, receive_order, handshake, user_close, peer_fin, our_fin, time_wait, last_ack];
+    let checks = [
+        repeated,
+        sequence_order,
+        receive_order,
+        handshake,
+        user_close,
+        peer_fin,
+        our_fin,
+        time_wait,
+        last_ack,
+    ];
     checks.into_iter().find_map(|check| check(transition, evidence, history))
 }
 

@@ -148,7 +148,9 @@ fn describe(source: &Source) -> String {
     let Source { kernel, machine, agent, first_part, selection, missing_hooks, begun, seconds, .. } = source;
     let mut text = format!("Linux {kernel} {machine}, {seconds:.1} s from {begun}, tcp-tracer {agent}\n");
     if *first_part > 0 {
-        text.push_str(&format!("begins with part {first_part}: what was there then is adopted without a listing\n"));
+        text.push_str(&format!(
+            "begins with part {first_part}: what was there then is adopted without a listing\n"
+        ));
     }
     if let Some(selection) = selection {
         text.push_str(&format!("recorded: {selection}\n"));

@@ -225,7 +225,9 @@ impl fmt::Display for Summary {
         )?;
         match (lost, unwritten) {
             (0, 0) => f.write_str("none lost"),
-            (lost, 0) => write!(f, "{lost} LOST before they could be recorded; a larger --ring-bytes loses less"),
+            (lost, 0) => {
+                write!(f, "{lost} LOST before they could be recorded; a larger --ring-bytes loses less")
+            }
             (lost, unwritten) => {
                 write!(f, "{lost} LOST, {unwritten} NOT WRITTEN because the disk was too slow")
             }
@@ -256,10 +258,7 @@ mod tests {
         let written = Written { file: "a.rec".into(), records: 41, parts: 1, bytes: 2048 };
         let summary =
             Summary { elapsed: Duration::from_millis(1250), transitions: 10, written, ..Summary::default() };
-        assert_eq!(
-            summary.to_string(),
-            "1.2 s: 10 transitions, 41 records in 2.0 KiB of a.rec, none lost"
-        );
+        assert_eq!(summary.to_string(), "1.2 s: 10 transitions, 41 records in 2.0 KiB of a.rec, none lost");
         let lossy = Summary { lost: 3, unwritten: 7, ..summary };
         assert!(lossy.to_string().ends_with("3 LOST, 7 NOT WRITTEN because the disk was too slow"));
     }

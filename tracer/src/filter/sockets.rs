@@ -66,8 +66,9 @@ impl Sockets {
         let SocketArgs { ports, local_ports, remote_ports, networks, family, namespaces: _ } = &self.wanted;
         let Flow { family: of_socket, local, remote } = flow;
         let either = |port: &PortRange| port.contains(local.port()) || port.contains(remote.port());
-        let on =
-            |network: &Network| [local, remote].into_iter().map(SocketAddr::ip).any(|ip| network.contains(ip));
+        let on = |network: &Network| {
+            [local, remote].into_iter().map(SocketAddr::ip).any(|ip| network.contains(ip))
+        };
         // A reset that belongs to no socket has no family.
         family.is_none_or(|wanted| wanted == *of_socket && socket.address != 0)
             && any(&self.namespaces, |wanted| *wanted == socket.netns)

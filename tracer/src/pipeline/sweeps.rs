@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::mpsc, time::Duration};
 
-use aya::programs::Iter;
 use crate::{
     judge::records,
     kernel::{
@@ -11,6 +10,7 @@ use crate::{
         sweep::{self, Sweep, Swept},
     },
 };
+use aya::programs::Iter;
 
 /// Records of a sweep that are taken in between two batches of the ring, which fills meanwhile.
 const BITE: usize = 1024;

@@ -152,6 +152,10 @@ impl Header {
     /// The hooks that delivered.
     #[must_use]
     pub fn visible(&self) -> Hooks {
-        self.hooks.iter().filter(|hook| hook.copies > 0).filter_map(|hook| Hook::from_u8(hook.number)).collect()
+        self.hooks
+            .iter()
+            .filter(|hook| hook.copies > 0)
+            .filter_map(|hook| Hook::from_u8(hook.number))
+            .collect()
     }
 }

@@ -33,7 +33,12 @@ impl Layout {
     #[must_use]
     pub fn own() -> Self {
         let byte_order = if cfg!(target_endian = "big") { "big" } else { "little" };
-        Self { version: RECORD_VERSION, size: Record::SIZE, byte_order: byte_order.to_owned(), fields: fields() }
+        Self {
+            version: RECORD_VERSION,
+            size: Record::SIZE,
+            byte_order: byte_order.to_owned(),
+            fields: fields(),
+        }
     }
 
     /// True when records of this layout are what the decoder takes.

@@ -168,7 +168,8 @@ impl<R: Read> Source<R> {
         let mut bytes = Vec::new();
         let read = (&mut self.input).take(length as u64).read_to_end(&mut bytes);
         self.position += bytes.len() as u64;
-        let error = |source: io::Error| ReadError::Read { file: self.file.clone(), position: self.position, source };
+        let error =
+            |source: io::Error| ReadError::Read { file: self.file.clone(), position: self.position, source };
         read.map_err(error)?;
         Ok(bytes)
     }

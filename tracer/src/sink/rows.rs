@@ -450,5 +450,3 @@ impl Listener for Rows {
         self.troubles.push(trouble);
     }
 }
-
-

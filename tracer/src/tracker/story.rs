@@ -45,7 +45,8 @@ impl Story {
     /// True when nothing has been forgotten since the first transition that was seen, and that began a life.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let begins = |moment: Moment| matches!(moment.transition.from, LinuxState::Close | LinuxState::Listen);
+        let begins =
+            |moment: Moment| matches!(moment.transition.from, LinuxState::Close | LinuxState::Listen);
         usize::from(self.told) < LENGTH && self.moments().next().is_some_and(begins)
     }
 

@@ -175,10 +175,9 @@ fn a_path_that_cannot_be_written_to_is_said_before_anything_is_attached() {
     let Some(_turn) = turn(&[]) else { return };
     let scratch = Scratch::new("nowhere");
     let file = scratch.file("there", "already");
-    for (path, words) in [
-        (scratch.path().join("no/such/folder"), "cannot create"),
-        (file.clone(), "exists already"),
-    ] {
+    for (path, words) in
+        [(scratch.path().join("no/such/folder"), "cannot create"), (file.clone(), "exists already")]
+    {
         let outcome = finish(Command::new(BINARY).arg("record").arg(&path));
         assert_eq!(outcome.status.code(), Some(1));
         assert!(outcome.stderr.contains(words), "{}", outcome.stderr);

@@ -12,7 +12,7 @@ use std::{
 use tracer_ebpf::{Hook, Record, uapi};
 use uapi::{shutdown, sock_flag, tcp_state as state};
 
-use crate::tape::{Heard, Tape, Taken, record};
+use crate::tape::{Heard, Taken, Tape, record};
 
 /// A change of one record of a connection, or `None` where it makes no sense.
 type Operator = fn(Record) -> Option<Change>;
@@ -63,7 +63,9 @@ const FIELDS: &[(&str, Operator)] = &[
         numbered(record).map(|record| Record { nxt: record.una.wrapping_sub(1), ..record }).map(Change::Says)
     }),
     ("SND.NXT beyond the queue", |record| {
-        numbered(record).map(|record| Record { nxt: record.write_seq.wrapping_add(1), ..record }).map(Change::Says)
+        numbered(record)
+            .map(|record| Record { nxt: record.write_seq.wrapping_add(1), ..record })
+            .map(Change::Says)
     }),
     ("RCV.NXT before what was read", |record| {
         let from = transition(&record)?.0;
@@ -73,15 +75,18 @@ const FIELDS: &[(&str, Operator)] = &[
     }),
     ("established, our SYN not acknowledged", |record| {
         let (_, to) = transition(&record)?;
-        (to == state::ESTABLISHED).then_some(Change::Says(Record { una: record.nxt.wrapping_sub(1), ..record }))
+        (to == state::ESTABLISHED)
+            .then_some(Change::Says(Record { una: record.nxt.wrapping_sub(1), ..record }))
     }),
     ("FIN-WAIT-2, our FIN not acknowledged", |record| {
         let (_, to) = transition(&record)?;
-        (to == state::FIN_WAIT2).then_some(Change::Says(Record { una: record.write_seq.wrapping_sub(1), ..record }))
+        (to == state::FIN_WAIT2)
+            .then_some(Change::Says(Record { una: record.write_seq.wrapping_sub(1), ..record }))
     }),
     ("FIN-WAIT-2 ends, our FIN not acknowledged", |record| {
         let (from, _) = transition(&record)?;
-        (from == state::FIN_WAIT2).then_some(Change::Says(Record { una: record.write_seq.wrapping_sub(1), ..record }))
+        (from == state::FIN_WAIT2)
+            .then_some(Change::Says(Record { una: record.write_seq.wrapping_sub(1), ..record }))
     }),
     ("LAST-ACK ends, our FIN not acknowledged", |record| {
         let acknowledged = record.una == record.write_seq;
@@ -97,7 +102,10 @@ const FIELDS: &[(&str, Operator)] = &[
     }),
     ("the peer's FIN was passed over", |record| {
         let (from, to) = transition(&record)?;
-        let before = matches!((from, to), (state::ESTABLISHED, state::FIN_WAIT1) | (state::FIN_WAIT1, state::FIN_WAIT2));
+        let before = matches!(
+            (from, to),
+            (state::ESTABLISHED, state::FIN_WAIT1) | (state::FIN_WAIT1, state::FIN_WAIT2)
+        );
         let shutdown = record.shutdown | shutdown::RECEIVE;
         let sock_flags = record.sock_flags | sock_flag::DONE;
         before.then_some(Change::Says(Record { sock_flags, shutdown, ..record }))
@@ -110,7 +118,8 @@ const FIELDS: &[(&str, Operator)] = &[
         closed.then_some(Change::Says(Record { shutdown, ..record }))
     }),
     ("TIME-WAIT ends early", |record| {
-        let ends = matches!(record.hook, hook if hook == Hook::TimerExpire as u8 || hook == Hook::TimerCancel as u8);
+        let ends =
+            matches!(record.hook, hook if hook == Hook::TimerExpire as u8 || hook == Hook::TimerCancel as u8);
         (ends && record.to == state::TIME_WAIT && record.cookie != 0)
             .then_some(Change::Says(Record { time_ns: record.time_ns - 20_000_000_000, ..record }))
     }),
@@ -134,7 +143,8 @@ fn enters(record: Record, to: u8) -> Option<Change> {
 /// A record whose sequence numbers mean something: not that of a socket that has not begun, and not a child's first.
 fn numbered(record: Record) -> Option<Record> {
     let (from, to) = transition(&record)?;
-    let meaningless = matches!(from, state::CLOSE | state::LISTEN) || (from, to) == (state::SYN_SENT, state::CLOSE);
+    let meaningless =
+        matches!(from, state::CLOSE | state::LISTEN) || (from, to) == (state::SYN_SENT, state::CLOSE);
     (!meaningless).then_some(record)
 }
 
@@ -209,8 +219,19 @@ fn round(tape: &Tape, healthy: &Heard, operator: Operator, round: usize, row: &m
 
 fn name(record: &Record) -> String {
     const NAMES: [&str; 13] = [
-        "-", "established", "syn_sent", "syn_recv", "fin_wait1", "fin_wait2", "time_wait", "close", "close_wait",
-        "last_ack", "listen", "closing", "new_syn_recv",
+        "-",
+        "established",
+        "syn_sent",
+        "syn_recv",
+        "fin_wait1",
+        "fin_wait2",
+        "time_wait",
+        "close",
+        "close_wait",
+        "last_ack",
+        "listen",
+        "closing",
+        "new_syn_recv",
     ];
     format!("{}>{}", NAMES[usize::from(record.from)], NAMES[usize::from(record.to)])
 }
@@ -244,11 +265,13 @@ fn reason(operator: &str, transition: &str) -> &'static str {
 }
 
 fn table(title: &str, rows: &[(&'static str, Row)]) -> (String, Row) {
-    let mut text = format!("{title}\n{:>8} {:>9} {:>6} {:>6}  change\n", "mutants", "violation", "doubt", "missed");
+    let mut text =
+        format!("{title}\n{:>8} {:>9} {:>6} {:>6}  change\n", "mutants", "violation", "doubt", "missed");
     let mut total = Row::default();
     let mut line = |name: &str, row: &Row| {
         let missed = row.mutants - row.caught();
-        writeln!(text, "{:>8} {:>9} {:>6} {missed:>6}  {name}", row.mutants, row.violations, row.doubts).unwrap();
+        writeln!(text, "{:>8} {:>9} {:>6} {missed:>6}  {name}", row.mutants, row.violations, row.doubts)
+            .unwrap();
         for (transition, count) in &row.missed {
             writeln!(text, "{:>35}  {count} {transition}: {}", "", reason(name, transition)).unwrap();
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tracer::{judge::Loss, recording::layout, tracker::Limits};
 use tracer_ebpf::{Hook, Record};
 
-use crate::tape::{Tape, Taken, record};
+use crate::tape::{Taken, Tape, record};
 
 /// Where a run of faults begins, and how long it is.
 fn runs(longest: usize) -> impl Strategy<Value = Vec<(prop::sample::Index, usize)>> {

@@ -17,7 +17,7 @@ use tracer::{
     },
 };
 
-use crate::tape::{self, Tape, Taken};
+use crate::tape::{self, Taken, Tape};
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -102,7 +102,10 @@ fn what_was_written_is_read_and_judged_the_same() {
     let records = write(&folder, Rotation::default(), 1);
     let [mut again, was] = [&folder.files()[..], &[tape::path()]].map(summary);
     assert!(again.is_whole() && was.is_whole(), "{:?} {:?}", again.troubles, was.troubles);
-    assert_eq!((again.records, again.transitions, &again.verdicts), (records, was.transitions, &was.verdicts));
+    assert_eq!(
+        (again.records, again.transitions, &again.verdicts),
+        (records, was.transitions, &was.verdicts)
+    );
     assert_eq!((&again.deviations, &again.inconclusive), (&was.deviations, &was.inconclusive));
     again.streams.clear();
 }
@@ -125,11 +128,19 @@ fn parts_join_in_whatever_order_and_a_missing_one_is_a_loss() {
     let without: Vec<_> = files.iter().filter(|file| !file.ends_with("again.1")).cloned().collect();
     let gap = summary(&without);
     assert_eq!(gap.violated(), 0, "{:?}", gap.violations);
-    assert!(!gap.is_whole() && gap.troubles[0].contains("part 1 of the stream is missing"), "{:?}", gap.troubles);
+    assert!(
+        !gap.is_whole() && gap.troubles[0].contains("part 1 of the stream is missing"),
+        "{:?}",
+        gap.troubles
+    );
     assert!(gap.inconclusive["lost_event"] > 0, "{:?}", gap.inconclusive);
 
     let without_last: Vec<_> = files[1..].to_vec();
-    assert!(summary(&without_last).troubles[0].contains("not given"), "{:?}", summary(&without_last).troubles);
+    assert!(
+        summary(&without_last).troubles[0].contains("not given"),
+        "{:?}",
+        summary(&without_last).troubles
+    );
 }
 
 #[test]

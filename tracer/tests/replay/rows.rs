@@ -13,7 +13,8 @@ use crate::tape;
 fn convert(format: &str) -> PathBuf {
     let file = std::env::temp_dir().join(format!("tcp-tracer-rows-{}.{format}", std::process::id()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcp-tracer"));
-    let status = command.arg("convert").arg(tape::path()).args(["--to", format, "-o"]).arg(&file).output().unwrap();
+    let status =
+        command.arg("convert").arg(tape::path()).args(["--to", format, "-o"]).arg(&file).output().unwrap();
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
     file
 }
@@ -38,23 +39,34 @@ fn both_formats_hold_the_same_rows_with_types_that_engines_know() {
     let mut rows = 0;
     for (row, object) in reader.get_row_iter(None).unwrap().zip(&objects) {
         let row = row.unwrap();
-        let (kind, cookie) = (row.get_string(place("kind")).unwrap(), row.get_ulong(place("cookie")).unwrap());
-        assert_eq!((kind.as_str(), cookie), (object["kind"].as_str().unwrap(), object["cookie"].as_u64().unwrap()));
+        let (kind, cookie) =
+            (row.get_string(place("kind")).unwrap(), row.get_ulong(place("cookie")).unwrap());
+        assert_eq!(
+            (kind.as_str(), cookie),
+            (object["kind"].as_str().unwrap(), object["cookie"].as_u64().unwrap())
+        );
         let columns: BTreeMap<_, _> = row.get_column_iter().collect();
         for (name, column) in columns {
             match (&object[name], column) {
                 (Value::Null, Field::Null) => {}
                 (Value::String(text), Field::Str(found)) => assert_eq!(text, found, "{name}"),
                 (Value::Bool(value), Field::Bool(found)) => assert_eq!(value, found, "{name}"),
-                (Value::Number(number), Field::ULong(found)) => assert_eq!(number.as_u64(), Some(*found), "{name}"),
+                (Value::Number(number), Field::ULong(found)) => {
+                    assert_eq!(number.as_u64(), Some(*found), "{name}")
+                }
                 (Value::Number(number), Field::UInt(found)) => {
                     assert_eq!(number.as_u64(), Some(u64::from(*found)), "{name}");
                 }
                 (Value::Number(number), Field::UShort(found)) => {
                     assert_eq!(number.as_u64(), Some(u64::from(*found)), "{name}");
                 }
-                (Value::Number(number), Field::Double(found)) => assert_eq!(number.as_f64(), Some(*found), "{name}"),
-                (Value::String(time), Field::TimestampMillis(_) | Field::TimestampMicros(_) | Field::Long(_)) => {
+                (Value::Number(number), Field::Double(found)) => {
+                    assert_eq!(number.as_f64(), Some(*found), "{name}")
+                }
+                (
+                    Value::String(time),
+                    Field::TimestampMillis(_) | Field::TimestampMicros(_) | Field::Long(_),
+                ) => {
                     assert!(name == "timestamp" && time.ends_with('Z'), "{name}: {time}");
                 }
                 (json, parquet) => panic!("{name}: {json} and {parquet:?}"),

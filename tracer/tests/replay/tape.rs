@@ -42,8 +42,12 @@ impl Tape {
             let mut entries = Entries::new(&frame.entries);
             while let Some(entry) = entries.next().unwrap() {
                 taken.extend(match entry {
-                    Entry::Input(Input::Listed(record)) => Some(Taken::Listed(layout::record(record).unwrap())),
-                    Entry::Input(Input::Record(record)) => Some(Taken::Record(layout::record(record).unwrap())),
+                    Entry::Input(Input::Listed(record)) => {
+                        Some(Taken::Listed(layout::record(record).unwrap()))
+                    }
+                    Entry::Input(Input::Record(record)) => {
+                        Some(Taken::Record(layout::record(record).unwrap()))
+                    }
                     Entry::Input(Input::Flush(time)) => Some(Taken::Flush(time)),
                     Entry::Input(Input::Lost(loss)) => Some(Taken::Lost(loss)),
                     _ => None,

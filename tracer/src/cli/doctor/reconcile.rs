@@ -8,7 +8,10 @@ use tracer_ebpf::Hook;
 
 use super::DoctorError;
 use crate::{
-    cli::{start::{self, StartError}, text},
+    cli::{
+        start::{self, StartError},
+        text,
+    },
     decode::Malformed,
     judge::Audience,
     kernel::adopt::Snapshot,

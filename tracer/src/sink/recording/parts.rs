@@ -131,7 +131,9 @@ fn name(base: &Path, number: u64) -> PathBuf {
 /// Numbers of the files that are there.
 fn existing(base: &Path) -> Vec<u64> {
     let folder = base.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(own) = base.file_name().map(|name| name.to_string_lossy().into_owned()) else { return Vec::new() };
+    let Some(own) = base.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+        return Vec::new();
+    };
     let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
     let number = |file: &fs::DirEntry| {
         let file = file.file_name().to_string_lossy().into_owned();

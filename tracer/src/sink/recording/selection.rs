@@ -35,7 +35,9 @@ impl Selected {
 
     /// True when it goes into the recording.
     pub(super) fn wants(&mut self, input: Input<'_>) -> bool {
-        let (Input::Listed(record) | Input::Record(record) | Input::Shown(record)) = input else { return true };
+        let (Input::Listed(record) | Input::Record(record) | Input::Shown(record)) = input else {
+            return true;
+        };
         // What cannot be read may be anybody's.
         self.all || decode::decode(record, &self.kernel).map_or(true, |event| self.wants_event(&event))
     }
@@ -106,8 +108,7 @@ mod tests {
     #[test]
     fn a_socket_that_fits_once_is_recorded_to_its_end() {
         let mut selected = selected(&["--port", "80"]);
-        let mut wants =
-            |hook, cookie, ports| selected.wants(Input::Record(&record(hook, cookie, ports)));
+        let mut wants = |hook, cookie, ports| selected.wants(Input::Record(&record(hook, cookie, ports)));
         assert!(!wants(Hook::State, 1, (0, 0)));
         assert!(wants(Hook::State, 1, (40_000, 80)));
         assert!(!wants(Hook::State, 2, (40_000, 81)));

@@ -11,12 +11,12 @@ use std::{
 use super::parts::{CreateError, Parts, Place};
 use crate::{
     anchor::Anchor,
+    judge::Input,
     recording::{
         End, Entry, Header,
         entry::{Encoder, Entries},
         frame::Packer,
     },
-    judge::Input,
 };
 
 /// At most so much is only in the system's memory, and would be lost with its power.
@@ -82,17 +82,12 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn begin(parts: Parts, header: Header) -> Result<Self, WriteError> {
         let (file, place) = parts.open();
-        let failed = |place: &Place, source| WriteError::Write {
-            file: place.path(),
-            position: 0,
-            records: 0,
-            source,
-        };
+        let failed =
+            |place: &Place, source| WriteError::Write { file: place.path(), position: 0, records: 0, source };
         let packer = Packer::new().map_err(|source| failed(&place, source))?;
         let synced = Instant::now();
         let written = Written { parts: 1, file: place.path(), ..Written::default() };
-        let mut writer =
-            Self { file, place, header, packer, number: 0, size: 0, head: 0, synced, written };
+        let mut writer = Self { file, place, header, packer, number: 0, size: 0, head: 0, synced, written };
         writer.header().map_err(|source| failed(&writer.place, source))?;
         Ok(writer)
     }
@@ -204,7 +199,8 @@ fn records(entries: &[u8]) -> u64 {
     let mut entries = Entries::new(entries);
     let mut records = 0;
     while let Ok(Some(entry)) = entries.next() {
-        records += u64::from(matches!(entry, Entry::Input(Input::Listed(_) | Input::Record(_) | Input::Shown(_))));
+        records +=
+            u64::from(matches!(entry, Entry::Input(Input::Listed(_) | Input::Record(_) | Input::Shown(_))));
     }
     records
 }

@@ -170,14 +170,12 @@ fn body(kind: &StepKind, event: &Event, kernel: &Kernel) -> Body {
                 rcv_nxt: evidence.rcv_nxt,
             }
         }
-        StepKind::Handshake { role, result, duration } => {
-            Body::Handshake {
-                role: role.name(),
-                result: result.name(),
-                duration_seconds: duration.ok().map(seconds),
-                untimed: duration.err().map(Untimed::name),
-            }
-        }
+        StepKind::Handshake { role, result, duration } => Body::Handshake {
+            role: role.name(),
+            result: result.name(),
+            duration_seconds: duration.ok().map(seconds),
+            untimed: duration.err().map(Untimed::name),
+        },
         StepKind::Reset { sent } => {
             let direction = if sent { "sent" } else { "received" };
             Body::Reset { direction, reason: reset_reason(event, kernel) }
@@ -189,13 +187,11 @@ fn body(kind: &StepKind, event: &Event, kernel: &Kernel) -> Body {
             let path = path.map(TimewaitPath::name);
             Body::TimewaitBegun { substate: substate.name(), path }
         }
-        StepKind::TimewaitEnded { substate, cause, lived } => {
-            Body::TimewaitEnded {
-                substate: substate.name(),
-                end: cause.name(),
-                lived_seconds: lived.map(seconds),
-            }
-        }
+        StepKind::TimewaitEnded { substate, cause, lived } => Body::TimewaitEnded {
+            substate: substate.name(),
+            end: cause.name(),
+            lived_seconds: lived.map(seconds),
+        },
         StepKind::SynRetransmit
         | StepKind::SynAckRetransmit
         | StepKind::RequestBegun
