@@ -319,7 +319,10 @@ fn a_violation_brings_all_that_it_rests_on() {
     let violation = &line["violation"];
     assert_eq!((&line["verdict"], &violation["rule"]), (&"violation".into(), &"sequence-order".into()));
     assert_eq!(violation["clause"], "3.4; 3.3.1");
-    assert_eq!((&violation["fields"]["snd_una"], &violation["fields"]["rcv_nxt"]), (&1001.into(), &2001.into()));
+    assert_eq!(
+        (&violation["fields"]["snd_una"], &violation["fields"]["rcv_nxt"]),
+        (&1001.into(), &2001.into())
+    );
     assert!(violation["kernel"].as_str().is_some_and(|release| !release.is_empty()), "{violation}");
     assert!(violation["story"].is_array() && violation["history"].is_object(), "{violation}");
     let healthy = write(Format::Json, Selection::default(), &life()[..1]);
