@@ -312,7 +312,7 @@ proptest! {
         let mut forged = reader.header().encode().unwrap();
         let mut packer = Packer::new().unwrap();
         let mut number = 0;
-        while let Some(mut frame) = reader.next().unwrap() {
+        while let Some(mut frame) = reader.next_frame().unwrap() {
             for (at, byte) in &changes {
                 let at = at.index(frame.entries.len());
                 frame.entries[at] = *byte;
