@@ -29,8 +29,8 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         | Field::RcvNxt
         | Field::CopiedSeq
         | Field::LingerTime
-        | Field::Linger2
         | Field::TotalRetrans
+        | Field::Linger2
         | Field::FastOpenRequest => return None,
         Field::RemoteV6 | Field::LocalV6 => "Addresses of IPv6 sockets are shown as [::].",
         Field::NetCookie => {
