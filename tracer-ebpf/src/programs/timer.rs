@@ -6,10 +6,10 @@ use aya_ebpf::programs::BtfTracePointContext;
 use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 
 use super::{
-    copies,
+    caller, copies,
     emit::emit,
     kernel::{self, Kernel, load_or_zero},
-    maps::{count, offset, request_timer, timewait_timer},
+    maps::{count, has_cloned, offset, request_timer, timewait_timer},
     minisocket::{self, Minisocket},
     once::{Firing, claim},
 };
@@ -66,10 +66,17 @@ fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
             minisocket::unwatch(address);
         }
     }
+    // The usual end of a request needs no explanation.
+    let is_complete = matches!(kind, Minisocket::Request) && has_cloned();
+    let ends = !is_complete && !matches!(hook, Hook::TimerStart);
+    let caller = if ends && matches!(hook, Hook::TimerCancel) { caller::find(context) } else { 0 };
     emit(context, hook, copy, |record| {
         minisocket::fill(record, address, kind);
-        if matches!(kind, Minisocket::Timewait) {
-            record.detail = expires;
+        record.reason = caller;
+        match kind {
+            Minisocket::Timewait => record.detail = expires,
+            Minisocket::Request if ends => minisocket::fill_end(record, address),
+            Minisocket::Request => {}
         }
     });
 }
