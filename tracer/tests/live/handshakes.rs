@@ -13,9 +13,11 @@ use crate::support::{
     agent::Agent,
     books::Moment,
     counters,
-    forge::{Forger, RST, SYN},
+    forge::{ACK, Forger, RST, SYN, host_unreachable},
     load::{Family, Held},
     namespace::Namespace,
+    peer::{self, Peer},
+    process::run,
     silence, turn,
     wait::until,
 };
@@ -135,28 +137,80 @@ fn reset_while_the_client_is_in_syn_received() {
     });
 }
 
-#[test]
-fn a_half_open_request_ends_by_timeout_or_for_a_reason_that_no_tracepoint_tells() {
-    let Some(_turn) = turn(&[]) else { return };
-    let mut bench = Bench::new();
-    let listener = bench.namespace.enter(|| TcpListener::bind((silence::HERE, 0)).unwrap());
+/// A bench with a peer, and a listener that it can reach.
+fn with_peer() -> (Bench, Peer, TcpListener, SocketAddrV4) {
+    let bench = Bench::new();
+    let peer = Peer::new(&bench.namespace);
+    let listener = bench.namespace.enter(|| TcpListener::bind((peer::HERE, 0)).unwrap());
     let SocketAddr::V4(here) = listener.local_addr().unwrap() else { unreachable!("an IPv4 listener") };
-    let forger = Forger::new(&bench.namespace);
+    (bench, peer, listener, here)
+}
 
-    // An RST for a request shows only as its timer's end (tcp_check_req fires no tracepoint).
-    bench.expect(&[("server", "other", 1)], |_| {
-        forger.send(silence::SILENT, here, SYN, 1000);
-        forger.send(silence::SILENT, here, RST, 1001);
+#[test]
+fn a_half_open_request_ends_for_the_reason_that_the_kernel_shows() {
+    let Some(_turn) = turn(&["ss"]) else { return };
+    let (mut bench, peer, listener, here) = with_peer();
+    bench.expect(&[("server", "reset", 2)], |_| {
+        peer.open(1, here, 1000).say(RST);
+        // A second SYN within the window (RFC 9293, 3.10.7.4).
+        let other = peer.open(2, here, 1000);
+        other.say_at(SYN, 1010);
+    });
+    bench.expect(&[("server", "unreachable", 1)], |_| {
+        let undelivered = peer.open(3, here, 1000).syn_ack().packet();
+        peer.send_packet(&host_unreachable(peer::THERE, &undelivered));
+    });
+    bench.expect(&[("server", "aborted", 1)], |namespace| {
+        peer.open(4, here, 1000);
+        run(namespace.command("ss").args(["-K", "-tan", "state", "syn-recv"]));
     });
     bench.expect(&[("server", "timeout", 1)], |_| {
         let before = counters::sockets()["syn_recv"];
-        forger.send(silence::SILENT, here, SYN, 1_000_000);
+        peer.open(5, here, 1000);
         assert_eq!(counters::sockets()["syn_recv"], before + 1);
         until(Duration::from_secs(10), || match counters::sockets()["syn_recv"] {
             now if now == before => Ok(()),
             now => Err(format!("{now} half-open requests")),
         });
     });
+    bench.expect(&[("server", "aborted", 1)], |_| {
+        let mut outlives = peer.open(6, here, 1000);
+        drop(listener);
+        outlives.say(ACK);
+    });
+    assert_eq!(counters::of(&bench.namespace)["TcpExt.EmbryonicRsts"], 2);
+}
+
+#[test]
+fn the_last_ack_that_finds_no_room_is_an_overflow() {
+    let Some(_turn) = turn(&[]) else { return };
+    let (mut bench, peer, listener, here) = with_peer();
+    // Room for two in the accept queue, and for two half-open requests.
+    rustix::net::listen(&listener, 1).unwrap();
+    let three = |first| {
+        peer.open(first, here, 1000).say(ACK);
+        let [mut accepted, mut refused] = [first + 1, first + 2].map(|port| peer.open(port, here, 1000));
+        accepted.say(ACK);
+        refused.say(ACK);
+    };
+    bench.namespace.sysctl("net/ipv4/tcp_abort_on_overflow", "1");
+    bench.expect(&[("server", "established", 2), ("server", "overflow", 1)], |_| three(1));
+    assert_eq!(counters::of(&bench.namespace)["TcpExt.EmbryonicRsts"], 1);
+    drop([listener.accept(), listener.accept()]);
+
+    // Put off until the time is over: one SYN,ACK more, and nobody has accepted meanwhile.
+    bench.namespace.sysctl("net/ipv4/tcp_abort_on_overflow", "0");
+    bench.expect(&[("server", "established", 2), ("server", "overflow", 1)], |namespace| {
+        three(11);
+        let half_open = || namespace.enter(|| counters::sockets_here()["syn_recv"]);
+        until(Duration::from_secs(10), || match half_open() {
+            0 => Ok(()),
+            now => Err(format!("{now} half-open requests")),
+        });
+    });
+    assert_eq!(counters::of(&bench.namespace)["TcpExt.EmbryonicRsts"], 1, "a timeout is none");
+    // The kernel counts each ACK.
+    assert!(counters::of(&bench.namespace)["TcpExt.ListenOverflows"] >= 2);
 }
 
 fn connect_from(here: SocketAddrV4, there: SocketAddrV4) -> io::Result<()> {

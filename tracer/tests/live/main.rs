@@ -9,11 +9,19 @@ mod adopt;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod cut_short;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod flood;
 #[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod late;
+#[cfg(test)]
+mod mixed;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]

@@ -114,13 +114,8 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
         left => Err(format!("{left} orphans")),
     });
     agree(&mut agent);
-    let ended = |agent: &mut Agent| {
-        // Nothing in the tracepoints tells a purge from other early ends.
-        let of =
-            |metrics: &Metrics, cause| metrics.count("tcptracer_time_wait_ended_total", &[("cause", cause)]);
-        let metrics = agent.metrics();
-        of(&metrics, "purged") + of(&metrics, "unknown")
-    };
+    let ended =
+        |agent: &mut Agent| agent.metrics().count("tcptracer_time_wait_ended_total", &[("cause", "purged")]);
     let before = ended(&mut agent);
     drop(doomed);
     until(Duration::from_secs(10), || match ended(&mut agent) - before {
@@ -146,7 +141,7 @@ fn sweeps(metrics: &Metrics) -> i64 {
 }
 
 /// Waits until our gauges are the kernel's figures, for two sweeps at the most: the second began after this call.
-fn agree_within_two_sweeps(agent: &mut Agent, what: &str) {
+pub fn agree_within_two_sweeps(agent: &mut Agent, what: &str) {
     let before = sweeps(&agent.metrics());
     until(SWEPT, || {
         let metrics = agent.metrics();
