@@ -44,7 +44,6 @@ fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
     let namespaces = [Namespace::new(), Namespace::new()];
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
-    let mut orderly = 0;
     for (namespace, family) in namespaces.iter().zip([Family::Ipv4, Family::Ipv6]) {
         for ending in [Ending::Client, Ending::Server, Ending::Reset] {
             Load { connections: EACH, lanes: 2, family, ending, exchanges: 1 }.run(namespace);
@@ -56,7 +55,6 @@ fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
             i64::try_from(2 * EACH).unwrap(),
             "{family:?}: one minisocket for each orderly ending"
         );
-        orderly += made;
     }
     agree(&mut agent);
     let end = Moment::quiet(&mut agent);
@@ -64,7 +62,9 @@ fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
     change.assert_healthy();
     let entered = change.ours("tcptracer_time_wait_entered_total", &[]);
     let waiting = change.ours("tcptracer_fin_wait2_minisockets", &[]);
-    assert_eq!(entered + waiting, orderly);
+    // Whoever else on the host closes connections meanwhile is in both.
+    let made = change.kernel("TcpExt.TW") + change.kernel("TcpExt.TWKilled");
+    assert_eq!(entered + waiting, made);
 }
 
 #[test]
