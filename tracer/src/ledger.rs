@@ -181,7 +181,7 @@ fn entry(finding: &Finding<'_>) -> Counts {
             }
         }
         StepKind::RequestEnded { completed: false, .. } => {
-            request_ended(&mut entry, &finding.step.event.what)
+            request_ended(&mut entry, &finding.step.event.what);
         }
         // tcp_check_req() counts a RST and a second SYN as a failed attempt, but not an ACK that found no room.
         StepKind::Handshake { result, .. }

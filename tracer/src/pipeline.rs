@@ -1,13 +1,14 @@
 //! The loop: ring -> decode -> track -> check -> sinks.
 
-use std::{
-    collections::HashMap, future::Future, ops::ControlFlow, path::PathBuf, pin::pin, sync::mpsc,
-    time::Duration,
-};
+mod refresh;
+mod sweeps;
+
+use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration};
 
 use aya::programs::Iter;
 use tracer_ebpf::{Hook, Record};
 
+use self::{refresh::Refresh, sweeps::Sweeps};
 use crate::{
     checker,
     decode::{self, Malformed},
@@ -19,7 +20,7 @@ use crate::{
         load::{Attached, LoadError, Options},
         readings::{self, Readings},
         ring::{BATCH, Ring},
-        sweep::{self, Sweep, Swept},
+        sweep::{self, Swept},
     },
     ledger::Ledger,
     reconcile::{Clerk, Report},
@@ -54,6 +55,8 @@ pub trait Sinks {
     fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>);
     /// A sweep for late FINs is done, and what it found has been taken in.
     fn swept(&mut self, _swept: &Swept) {}
+    /// After a loss the sockets that exist have been listed again; so many of ours exist no more.
+    fn refreshed(&mut self, _swept: &Swept, _missing: usize) {}
     /// Our counts have been compared with the kernel's.
     fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
@@ -130,6 +133,7 @@ pub async fn run(
         let processed = if is_drained { before } else { work.last_event };
         work.flush(processed, sinks);
         work.sweep(&mut attached, processed, sinks);
+        work.refresh(&mut attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
             sinks.reconciled(&report);
         }
@@ -196,53 +200,8 @@ fn conclude(step: Step<'_>, ledger: &mut Ledger, sinks: &mut impl Sinks) {
     sinks.finding(&finding);
 }
 
-/// Records of a sweep that are taken in between two batches of the ring.
-const BITE: usize = 1024;
-
-/// Time until a sweep that could not be started is tried again.
-const FAILED_SWEEP: Duration = Duration::from_secs(60);
-
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// When to sweep, and the sweep that is under way.
-#[derive(Default)]
-struct Sweeps {
-    due: u64,
-    running: Option<mpsc::Receiver<Swept>>,
-    /// What it found, and how many of its records have been taken in.
-    done: Option<(Swept, usize)>,
-    /// Where namespaces were found.
-    places: HashMap<u64, PathBuf>,
-}
-
-impl Sweeps {
-    const fn is_due(&self, now: u64) -> bool {
-        self.running.is_none() && self.done.is_none() && now >= self.due
-    }
-
-    /// The outcome, as soon as everything up to its end has been processed, and how much of it has been taken in.
-    fn done(&mut self, processed: u64) -> Option<(Swept, usize)> {
-        match self.running.as_ref()?.try_recv() {
-            Ok(swept) => self.done = Some((swept, 0)),
-            Err(mpsc::TryRecvError::Empty) => return None,
-            Err(mpsc::TryRecvError::Disconnected) if self.done.is_none() => {
-                // The sweeper died.
-                self.running = None;
-                self.due = now() + nanoseconds(FAILED_SWEEP);
-            }
-            Err(mpsc::TryRecvError::Disconnected) => {}
-        }
-        self.done.take_if(|(swept, _)| swept.until <= processed)
-    }
-
-    /// All of it has been taken in.
-    fn finish(&mut self, swept: &Swept) {
-        self.running = None;
-        self.places.clone_from(&swept.places);
-        self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.cost * sweep::SHARE));
-    }
 }
 
 /// What the loop carries from batch to batch.
@@ -253,6 +212,7 @@ struct Work {
     /// The kernel's books are being read.
     reading: Option<mpsc::Receiver<Readings>>,
     sweeps: Sweeps,
+    refresh: Refresh,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
     loss_mark: u64,
@@ -267,6 +227,7 @@ impl Work {
             clerk: config.reconcile.map(Clerk::new),
             reading: None,
             sweeps: Sweeps::default(),
+            refresh: Refresh::default(),
             fates: counts::fates(attached),
             counted: now(),
             loss_mark: 0,
@@ -297,6 +258,7 @@ impl Work {
         for ((hook, fate), (_, earlier)) in fates.iter().zip(&self.fates) {
             if fate.lost() > earlier.lost() {
                 self.tracker.lost(*hook, now);
+                self.refresh.lost(*hook, now);
                 log::warn!(
                     "{} events of {} were lost ({} for want of room in the ring); what they would have shown is \
                      inconclusive",
@@ -317,55 +279,22 @@ impl Work {
     /// Looks for late FINs where they may have come. What a sweep found is taken in when everything up to its end has
     /// been: each minisocket's birth comes first.
     fn sweep(&mut self, attached: &mut Attached, processed: u64, sinks: &mut impl Sinks) {
-        let due = self.sweeps.is_due(now());
-        if due && self.tracker.books().with_fin_wait2_minisockets().next().is_some() {
-            self.start_sweep(attached);
+        let Self { tracker, ledger, sweeps, .. } = self;
+        let is_possible = attached.sweep_problem.is_none() && sweeps.is_due(now());
+        if is_possible {
+            let mut namespaces = tracker.books().with_fin_wait2_minisockets().peekable();
+            if namespaces.peek().is_some() {
+                sweeps.start(attached, "sweep", namespaces);
+            }
         }
-        let Some((swept, taken_in)) = self.sweeps.done(processed) else { return };
-        // In bites: meanwhile the ring fills.
-        let rest = swept.records.chunks_exact(Record::SIZE).skip(taken_in);
-        let mut bite = 0;
-        for record in rest.take(BITE) {
-            self.sweep_record(record, attached, sinks);
-            bite += 1;
-        }
-        if bite == BITE {
-            self.sweeps.done = Some((swept, taken_in + bite));
-        } else {
-            self.sweeps.finish(&swept);
+        let swept = sweeps.take_in(processed, sweep::INTERVAL, |record| {
+            match decode::decode(record, &attached.kernel) {
+                Ok(event) => tracker.observe(&event, &mut |step| conclude(step, ledger, sinks)),
+                Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
+            }
+        });
+        if let Some(swept) = swept {
             sinks.swept(&swept);
-        }
-    }
-
-    fn start_sweep(&mut self, attached: &mut Attached) {
-        let program: Option<&mut Iter> = if attached.sweep_problem.is_none() {
-            attached.ebpf.program_mut("sweep").and_then(|program| program.try_into().ok())
-        } else {
-            None
-        };
-        let Some(program) = program else { return };
-        let namespaces = self.tracker.books().with_fin_wait2_minisockets();
-        match Sweep::new(program, namespaces, std::mem::take(&mut self.sweeps.places)) {
-            Ok(sweep) => {
-                let (sender, receiver) = mpsc::channel();
-                self.sweeps.running = Some(receiver);
-                // Nobody waits any more when the agent is about to end.
-                drop(tokio::task::spawn_blocking(move || drop(sender.send(sweep.run()))));
-            }
-            Err(error) => {
-                log::warn!("cannot look for late FINs: {error}");
-                self.sweeps.due = now() + nanoseconds(FAILED_SWEEP);
-            }
-        }
-    }
-
-    fn sweep_record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
-        match decode::decode(record, &attached.kernel) {
-            Ok(event) => {
-                let Self { tracker, ledger, .. } = self;
-                tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
-            }
-            Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
         }
     }
 

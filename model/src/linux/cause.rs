@@ -276,12 +276,14 @@ fn syn_sent(evidence: &Evidence, history: &History) -> Result<CloseCause, Inconc
         };
     }
     let closing = evidence.send_shutdown && evidence.receive_shutdown;
-    Ok(match (evidence.una == evidence.nxt, closing) {
-        // tcp_connect gives the SYN its number, so equal ones mean that none was sent.
-        (true, true) => CloseCause::SynNeverSent,
-        (true, false) => CloseCause::ConnectFailed,
-        (false, false) if evidence.error == SocketError::Refused => CloseCause::ResetReceived,
-        (false, _) => CloseCause::ConnectAbandoned,
+    // tcp_connect gives the SYN its number and sends all that is queued. A socket that is used again keeps the numbers
+    // of its last connection until then, but tcp_disconnect has moved the end of its queue.
+    let syn_sent = evidence.una != evidence.nxt && evidence.nxt == evidence.write_seq;
+    Ok(match (syn_sent, closing) {
+        (false, true) => CloseCause::SynNeverSent,
+        (false, false) => CloseCause::ConnectFailed,
+        (true, false) if evidence.error == SocketError::Refused => CloseCause::ResetReceived,
+        (true, _) => CloseCause::ConnectAbandoned,
     })
 }
 

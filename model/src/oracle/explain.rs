@@ -1,6 +1,7 @@
 //! One observation put to one candidate: every way in which it fits.
 
-use super::candidate::{Candidate, OPEN_CHOICES, Terms};
+use super::advance::OPEN_CHOICES;
+use super::candidate::{Candidate, DUPLICATES, Terms};
 use super::departure::Departures;
 use super::hidden::Guesses;
 use super::observation::{Kind, Observation, Transition};
@@ -427,7 +428,10 @@ impl Candidate {
     fn count_duplicates(&mut self, segment: &Segment) {
         let snd = &self.tcb.snd;
         if segment.ack.gt(snd.una) && segment.ack.le(snd.nxt) {
-            self.duplicates = 0;
+            // What was outstanding when something was sent again is taken for lost, too: an ACK that falls short of it
+            // calls for the next segment (RFC 5681, 3.1; RFC 6582, 3.2).
+            let short = self.tcb.rtt.recover.is_some_and(|until| segment.ack.lt(until));
+            self.duplicates = if short { DUPLICATES } else { 0 };
         } else if segment.seq_len() == 0 && segment.ack == snd.una && self.tcb.in_flight() {
             self.duplicates = self.duplicates.saturating_add(1);
         }

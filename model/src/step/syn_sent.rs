@@ -68,9 +68,7 @@ impl Step<'_> {
             self.trim_right(&mut rest);
         }
         // What Fast Open sent on the SYN and the peer did not take goes out again at once (RFC 7413, 4.1.3).
-        if self.tcb.in_flight() {
-            self.retransmit_head(u32::MAX);
-        }
+        self.resend = self.tcb.in_flight();
         self.after_ack(segment, &rest, State::Established);
     }
 

@@ -20,6 +20,7 @@ use crate::{
         btf::{BtfError, Types},
         counts,
         load::Options,
+        privileges,
         sweep::Swept,
     },
     ledger::KernelCounter,
@@ -123,12 +124,17 @@ pub enum RunError {
 /// [`RunError`] when the agent cannot do its work.
 pub fn run(args: Args) -> Result<(), RunError> {
     let listeners = args.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
+    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
+    // Low ports are taken and keys are read: from here on it is tracing alone, and there is no other thread yet.
+    if let Err(error) = privileges::keep_only_needed() {
+        log::warn!("cannot give up the capabilities that are not needed: {error}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    runtime.block_on(agent(args, listeners))
+    runtime.block_on(agent(args, listeners, security))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
@@ -140,9 +146,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
     bind().map_err(|source| RunError::Listen { address, source })
 }
 
-async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> {
+async fn agent(args: Args, listeners: Vec<TcpListener>, security: Security) -> Result<(), RunError> {
     let stop = stop_signal()?;
-    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
     let types = Types::of_running_kernel()?;
     let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
     let health = Arc::new(Health::default());
@@ -232,6 +237,7 @@ impl Sinks for Agent {
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
+        self.health.beat();
         log::info!(
             "following TCP in the whole host; {} sockets of {} network namespaces were there before",
             state.tracker.len(),
@@ -255,6 +261,13 @@ impl Sinks for Agent {
         for problem in &swept.problems {
             log::warn!("{problem}");
         }
+    }
+
+    fn refreshed(&mut self, swept: &Swept, missing: usize) {
+        for problem in &swept.problems {
+            log::warn!("{problem}; sockets there whose end was lost stay in the books");
+        }
+        log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");
     }
 
     fn reconciled(&mut self, report: &Report) {

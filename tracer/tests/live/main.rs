@@ -21,6 +21,8 @@ mod harness;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod loss;
+#[cfg(test)]
 mod many;
 #[cfg(test)]
 mod mixed;

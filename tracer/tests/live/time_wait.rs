@@ -155,6 +155,9 @@ pub fn agree_within_two_sweeps(agent: &mut Agent, what: &str) {
         if found == listed() {
             return Ok(());
         }
+        if gauges(&agent.metrics()) != found {
+            return Err(format!("{what}: some end while we look"));
+        }
         let swept = sweeps(&metrics) - before;
         assert!(swept <= 2, "{what}: after {swept} sweeps ours are {found:?}, listed {:?}", listed());
         Err(format!("{what}: ours {found:?}, listed {:?}, {swept} sweeps", listed()))

@@ -10,4 +10,5 @@ mod handshakes;
 mod host;
 mod lives;
 mod minisockets;
+mod refresh;
 mod watch;

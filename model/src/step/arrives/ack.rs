@@ -108,7 +108,7 @@ impl Step<'_> {
     fn recover(&mut self) {
         match self.tcb.rtt.recover {
             Some(until) if self.tcb.snd.una.lt(until) && self.tcb.in_flight() => {
-                self.retransmit_head(u32::MAX);
+                self.resend = true;
             }
             _ => self.tcb.rtt.recover = None,
         }
