@@ -212,16 +212,18 @@ fn a_hundred_thousand_mixed_closes_and_all_of_time_wait_runs_out() {
     let ended = change("tcptracer_time_wait_ended_total", &[]);
     println!("{ended} ended; expired {}", change("tcptracer_time_wait_ended_total", &[("cause", "expired")]));
     assert_eq!(change("tcptracer_time_wait_ended_total", &[("cause", "unknown")]), 0);
-    // Never less than a minute: what is shorter was cut short. HZ may round a tick down.
+    // Never less than a minute: what is shorter was cut short.
     let violations = change("tcptracer_conformance_violations_total", &[("rule", "time-wait-cut-short")]);
     assert_eq!(violations, 0);
     let up_to = |edge| change("tcptracer_time_wait_duration_seconds_bucket", &[("le", edge)]);
     let [early, late, all] = ["59", "65", "+Inf"].map(up_to);
     println!("{early} lasted less than 59 s, {} from 59 to 65 s, {} longer", late - early, all - late);
-    assert_eq!(
-        early,
-        change("tcptracer_time_wait_ended_total", &[("cause", "reused")]),
-        "only the reused ones"
-    );
-    assert_eq!(all, late, "the wheel rounds up by 4 s at the most");
+    let cut_short: i64 = ["reused", "reset", "destroyed", "purged"]
+        .map(|cause| change("tcptracer_time_wait_ended_total", &[("cause", cause)]))
+        .iter()
+        .sum();
+    assert!(early <= cut_short, "{early} lasted less than 59 s, {cut_short} were cut short");
+    // The wheel rounds up by 4 s at the most; an orphan's minisocket has waited for the FIN before.
+    let orphans = change("tcptracer_time_wait_entered_total", &[("path", "minisocket")]);
+    assert!(all - late <= orphans, "{} lasted longer than 65 s, {orphans} had been orphans", all - late);
 }
