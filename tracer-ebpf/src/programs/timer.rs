@@ -2,14 +2,14 @@
 //!
 //! Every timer of the kernel comes by here, so the first thing is one load and two compares.
 
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::{helpers::generated::bpf_jiffies64, programs::BtfTracePointContext};
 use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 
 use super::{
-    copies,
+    caller, copies,
     emit::emit,
     kernel::{Kernel, load_or_zero, number},
-    maps::{count, minisocket_room, offset, request_timer, timewait_timer},
+    maps::{count, has_cloned, minisocket_room, offset, request_timer, timewait_timer},
     minisocket::{self, Copied, Minisocket},
     once::{Firing, claim},
 };
@@ -69,10 +69,25 @@ fn timer<const COPY: u8>(context: &BtfTracePointContext, hook: Hook) {
             minisocket::unwatch(address);
         }
     }
+    // The usual ends need no explanation, and a walk through the stack costs microseconds: a request that has become a
+    // child, and a timer whose time is over. The wheel runs it up to some seconds late; who stops it meanwhile is missed.
+    let is_complete = matches!(kind, Minisocket::Request) && has_cloned();
+    let ends = !is_complete && !matches!(hook, Hook::TimerStart);
+    let is_early = ends && matches!(hook, Hook::TimerCancel) && jiffies() < expires;
+    let caller = if is_early { caller::find(context) } else { 0 };
     emit(context, hook, COPY, |record| {
         minisocket::fill(record, &minisocket, kind);
-        if matches!(kind, Minisocket::Timewait) {
-            record.detail = expires;
+        record.reason = caller;
+        match kind {
+            Minisocket::Timewait => record.detail = expires,
+            Minisocket::Request if ends => minisocket::fill_end(record, address),
+            Minisocket::Request => {}
         }
     });
+}
+
+#[inline(always)]
+fn jiffies() -> u64 {
+    // SAFETY: a plain helper without arguments.
+    unsafe { bpf_jiffies64() }
 }

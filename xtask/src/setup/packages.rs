@@ -24,6 +24,11 @@ const LIVE_TESTS: Needs = Needs {
         Program { name: "python3", package: "python3", service: None },
         Program { name: "prometheus", package: "prometheus", service: Some("prometheus.service") },
         Program { name: "promtool", package: "prometheus", service: Some("prometheus.service") },
+        Program {
+            name: "prometheus-node-exporter",
+            package: "prometheus-node-exporter",
+            service: Some("prometheus-node-exporter.service"),
+        },
     ],
 };
 
