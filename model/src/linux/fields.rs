@@ -26,9 +26,10 @@ pub(super) fn broken(transition: Transition, evidence: &Evidence, history: &Hist
 }
 
 /// A state is announced again by close() after shutdown() alone (tcp_close_state), which holds the socket and has not let
-/// go of its user yet (sock_orphan comes later).
+/// go of its user yet (sock_orphan comes later). An MPTCP connection sets its subflows' states without looking at what
+/// they are.
 fn repeated(transition: Transition, evidence: &Evidence, _: &History) -> Option<ViolationId> {
-    let repeats = transition.from == transition.to && transition.from != Close;
+    let repeats = transition.from == transition.to && transition.from != Close && !evidence.is_mptcp;
     (repeats && (evidence.dead || evidence.owner == Some(Owner::Softirq)))
         .then_some(ViolationId::RepeatedState)
 }

@@ -3,10 +3,7 @@
 use core::fmt;
 
 use crate::event::{Call, Event};
-use crate::profile::{
-    AfterReset, BadAck, LINUX, LastAckEntry, Profile, RFC9293_INTENT, SynExtras, SynInSynReceived,
-    TimeWaitAck,
-};
+use crate::profile::{LINUX, Profile, RFC9293_INTENT, SynInSynReceived};
 use crate::rule::{Rule, Trail};
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -90,12 +87,7 @@ pub const DEPARTURES: [Departure; 26] = [
     },
     Departure {
         name: "after_reset",
-        turn: |p| {
-            p.after_reset = match p.after_reset {
-                AfterReset::Closed => AfterReset::TimeWait,
-                AfterReset::TimeWait => AfterReset::Closed,
-            };
-        },
+        turn: |p| p.after_reset = p.after_reset.other(),
         matters: |s| s.took(&[Rule::Abort3]),
     },
     Departure {
@@ -120,33 +112,20 @@ pub const DEPARTURES: [Departure; 26] = [
     },
     Departure {
         name: "bad_ack",
-        turn: |p| {
-            p.bad_ack = match p.bad_ack {
-                BadAck::Reset => BadAck::Ack,
-                BadAck::Ack => BadAck::Reset,
-            };
-        },
+        turn: |p| p.bad_ack = p.bad_ack.other(),
         matters: |s| s.took(&[Rule::Ack3]),
     },
     Departure {
         name: "fin_again_restarts, time_wait_ack",
         turn: |p| {
             p.fin_again_restarts ^= true;
-            p.time_wait_ack = match p.time_wait_ack {
-                TimeWaitAck::Fin => TimeWaitAck::Anything,
-                TimeWaitAck::Anything => TimeWaitAck::Fin,
-            };
+            p.time_wait_ack = p.time_wait_ack.other();
         },
         matters: |s| s.before.state == State::TimeWait && s.took(&[Rule::Seq2t, Rule::Seq3, Rule::Ack14]),
     },
     Departure {
         name: "last_ack_entry",
-        turn: |p| {
-            p.last_ack_entry = match p.last_ack_entry {
-                LastAckEntry::AtOnce => LastAckEntry::WhenFinLeaves,
-                LastAckEntry::WhenFinLeaves => LastAckEntry::AtOnce,
-            };
-        },
+        turn: |p| p.last_ack_entry = p.last_ack_entry.other(),
         matters: |s| s.took(&[Rule::Close9]),
     },
     Departure {
@@ -166,12 +145,7 @@ pub const DEPARTURES: [Departure; 26] = [
     },
     Departure {
         name: "syn_extras",
-        turn: |p| {
-            p.syn_extras = match p.syn_extras {
-                SynExtras::Queue => SynExtras::Ignore,
-                SynExtras::Ignore => SynExtras::Queue,
-            };
-        },
+        turn: |p| p.syn_extras = p.syn_extras.other(),
         matters: |s| {
             s.arrives(Flags::SYN)
                 && matches!(s.before.state, State::Listen | State::SynSent | State::TimeWait)

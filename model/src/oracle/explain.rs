@@ -425,6 +425,15 @@ impl Candidate {
         self.refused = if refused { known.max(end - next) } else { known };
     }
 
+    /// RCV.NXT is seen beyond what the told window takes: so the user had read.
+    pub(super) fn take_refused(&mut self, upto: Seq) {
+        let taken = upto - self.tcb.rcv.nxt;
+        if taken > 0 && taken <= self.refused {
+            (self.tcb.rcv.nxt, self.tcb.rcv.wnd) = (upto, 0);
+            self.refused = 0;
+        }
+    }
+
     fn count_duplicates(&mut self, segment: &Segment) {
         let snd = &self.tcb.snd;
         if segment.ack.gt(snd.una) && segment.ack.le(snd.nxt) {

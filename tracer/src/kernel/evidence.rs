@@ -54,6 +54,12 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         Field::RequestIsnReceived | Field::RequestIsnSent => {
             "Half-open requests are shown without their initial sequence numbers."
         }
+        Field::Listener | Field::AckBacklog | Field::MaxAckBacklog | Field::DeferAccept => {
+            "A half-open request that a full or vanished listener ended cannot be told from others."
+        }
+        Field::SegmentFlags | Field::SegmentControl => {
+            "A half-open request that a second SYN reset cannot be told from one that found the listener full."
+        }
         Field::TimerFunction => {
             "Timers cannot be told apart, so neither TIME_WAIT minisockets nor half-open requests are followed."
         }

@@ -21,6 +21,11 @@ const PROGRAMS: [Program; 7] = [
     Program { name: "python3", package: "python3", service: None },
     Program { name: "prometheus", package: "prometheus", service: Some("prometheus.service") },
     Program { name: "promtool", package: "prometheus", service: Some("prometheus.service") },
+    Program {
+        name: "prometheus-node-exporter",
+        package: "prometheus-node-exporter",
+        service: Some("prometheus-node-exporter.service"),
+    },
 ];
 
 /// Whether the live tests find all their programs.

@@ -141,7 +141,8 @@ fn a_task_cannot_command_the_terminal() {
 fn more() -> Vec<Seen> {
     let at = |kind| life()[0].clone().into_step(kind);
     let mut reset = at(StepKind::Reset { sent: true });
-    reset.event.what = What::ResetSent { reason: ResetReason::AbortOnClose, number: 17, active: true };
+    reset.event.what =
+        What::ResetSent { reason: ResetReason::AbortOnClose, number: 17, active: true, answers_syn: false };
     vec![
         at(StepKind::Handshake {
             role: Role::Client,
