@@ -13,7 +13,7 @@ struct Program {
     service: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 8] = [
     Program { name: "nginx", package: "nginx-light", service: Some("nginx.service") },
     Program { name: "curl", package: "curl", service: None },
     Program { name: "ip", package: "iproute2", service: None },
