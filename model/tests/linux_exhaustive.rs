@@ -182,6 +182,13 @@ fn a_legal_pair_with_healthy_fields_is_never_a_violation() {
         let base = healthy(transition);
         // What is true of a socket besides: who worked on it, old errors, options, its place in sequence space.
         for (owner, error) in OWNERS.into_iter().flat_map(|owner| ERRORS.map(|error| (owner, error))) {
+            // close() after shutdown() announces the state again, and holds the socket.
+            if transition.from == transition.to
+                && transition.from != LinuxState::Close
+                && owner == Some(Owner::Softirq)
+            {
+                continue;
+            }
             for bits in 0_u32..1 << 6 {
                 let bit = |index: u32| bits >> index & 1 == 1;
                 let shift = bits.wrapping_mul(0x2000_0001);

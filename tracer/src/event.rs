@@ -150,6 +150,9 @@ pub enum What {
     /// A timewait minisocket that was FIN_WAIT2 has been found to be TIME_WAIT by a sweep, which comes when it comes: not
     /// in the order of the hooks.
     Swept,
+    /// A socket that is tracked is not in a later listing: its end was lost. No record says this; see
+    /// [`Tracker::missing`](crate::tracker::Tracker::missing).
+    Missing,
     /// A socket that existed when the snapshot was taken.
     Exists {
         /// Its state; NEW_SYN_RECV for a request, the substate for a timewait minisocket.

@@ -100,9 +100,9 @@ impl Cpus {
 impl Cpu {
     /// True when two copies of a handler recorded the same firing, and this is the second record. Between them there may
     /// be events of interrupts, but none of the same socket. Transitions are compared with their socket's own story
-    /// instead, and what a listing says is no firing.
+    /// instead.
     pub(super) fn repeats(&mut self, event: &Event) -> bool {
-        if matches!(event.what, What::Transition { .. } | What::Exists { .. }) {
+        if matches!(event.what, What::Transition { .. }) {
             return false;
         }
         let socket = if event.socket.address != 0 { event.socket.address } else { event.socket.cookie };

@@ -9,6 +9,7 @@ mod connection;
 mod cpu;
 mod handshake;
 mod hooks;
+mod refresh;
 mod request;
 mod story;
 mod table;
@@ -22,6 +23,7 @@ pub use self::{
     books::{Books, Level, Levels},
     connection::Connection,
     hooks::Hooks,
+    refresh::{Listing, SETTLED},
     story::{Moment, Story},
 };
 use self::{cpu::Cpus, hooks::Sight, request::Request, table::Table, timewait::Timewait};
@@ -86,8 +88,12 @@ impl Tracker {
 
     /// Takes in one event; each step that follows from it is handed to `each`, in order.
     pub fn observe(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        if event.what == What::Swept {
-            return self.swept(event, each);
+        // None of these comes in the order of the hooks.
+        match event.what {
+            What::Exists { .. } => return self.exists(event, each),
+            What::Swept => return self.swept(event, each),
+            What::Missing => return self.is_missing(event, each),
+            _ => {}
         }
         self.latest = event.time;
         self.quiet = false;
@@ -118,8 +124,7 @@ impl Tracker {
             What::Request { action, synack_time, retransmits: _ } => {
                 self.request(event, number, action, synack_time, each);
             }
-            What::Exists { .. } => self.exists(event, each),
-            What::Swept => {}
+            What::Exists { .. } | What::Swept | What::Missing => {}
         }
     }
 

@@ -16,15 +16,20 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Request {
     /// When it was born, or first seen.
-    since: u64,
-    family: Family,
+    pub(super) since: u64,
+    pub(super) netns: u64,
+    pub(super) family: Family,
     /// Its birth was seen.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl Request {
     pub(super) const fn adopted(event: &Event) -> Self {
-        Self { since: event.time, family: event.flow.family, whole: false }
+        Self { whole: false, ..Self::new(event) }
+    }
+
+    const fn new(event: &Event) -> Self {
+        Self { since: event.time, netns: event.socket.netns, family: event.flow.family, whole: true }
     }
 
     fn lived(&self, until: &Event) -> Option<u64> {
@@ -83,9 +88,8 @@ impl Tracker {
         if !self.has_room() {
             return;
         }
-        let family = event.flow.family;
-        self.requests.insert(event.socket.address, Request { since: event.time, family, whole: true });
-        self.books.enter(LinuxState::NewSynRecv, family, event.socket.netns);
+        self.requests.insert(event.socket.address, Request::new(event));
+        self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
 
@@ -127,9 +131,9 @@ impl Tracker {
         each(Step { event, connection: None, kind });
     }
 
-    fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
+    pub(super) fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.requests.remove(&event.socket.address) else { return };
-        self.books.leave(LinuxState::NewSynRecv, ended.family, event.socket.netns);
+        self.books.leave(LinuxState::NewSynRecv, ended.family, ended.netns);
         let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
         each(Step { event, connection: None, kind });
     }

@@ -24,13 +24,13 @@ pub(super) struct Timewait {
     /// The connection's cookie.
     cookie: u64,
     /// When it was born, or first seen.
-    since: u64,
-    netns: u64,
-    family: Family,
+    pub(super) since: u64,
+    pub(super) netns: u64,
+    pub(super) family: Family,
     /// TIME_WAIT, or FIN_WAIT2.
     substate: LinuxState,
     /// Its birth was seen.
-    whole: bool,
+    pub(super) whole: bool,
     /// The peer's FIN has just been noticed, and the timer that it starts has not.
     converted: bool,
 }
@@ -203,7 +203,12 @@ impl Tracker {
         })
     }
 
-    fn end_timewait(&mut self, event: &Event, cause: TimewaitEnd, each: &mut impl FnMut(Step<'_>)) {
+    pub(super) fn end_timewait(
+        &mut self,
+        event: &Event,
+        cause: TimewaitEnd,
+        each: &mut impl FnMut(Step<'_>),
+    ) {
         let Some(ended) = self.timewaits.remove(&event.socket.address) else { return };
         self.books.leave_minisocket(ended.substate, ended.family, ended.netns);
         let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));

@@ -15,11 +15,16 @@ mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod loss;
 mod nginx;
+#[cfg(test)]
+mod peace;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod reconcile;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod forge;
 pub mod http;
 pub mod load;
 pub mod metrics;
+pub mod mixed;
 pub mod namespace;
 pub mod nginx;
 pub mod process;
