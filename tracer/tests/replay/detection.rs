@@ -257,6 +257,9 @@ fn reason(operator: &str, transition: &str) -> &'static str {
         ("enters another state", "established>close") => {
             "that close sets the fields which FIN-WAIT-1 asks for, and it was the last transition: a lost end is no verdict"
         }
+        ("stays where it is", "last_ack>close") => {
+            "a task was at work and had not closed yet, so it looks like close() after shutdown(); a lost end is no verdict"
+        }
         _ => "NOT EXPLAINED",
     }
 }
