@@ -1,9 +1,10 @@
-//! Tasks of this repository: `cargo xtask setup|run|test|check|docs`.
+//! Tasks of this repository: `cargo xtask setup|run|test|check|docs|vm`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod cache;
 mod cargo;
 mod check;
 mod command;
@@ -13,6 +14,7 @@ mod privilege;
 mod run;
 mod setup;
 mod test;
+mod vm;
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -34,6 +36,8 @@ enum Task {
     Check,
     /// Write the generated documents anew
     Docs,
+    /// Run the live tests on other kernels, in QEMU
+    Vm(vm::Options),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,8 @@ enum Error {
     Check(#[from] check::Error),
     #[error(transparent)]
     Docs(#[from] docs::Error),
+    #[error(transparent)]
+    Vm(#[from] vm::Error),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +73,7 @@ fn perform(task: Task) -> Result<(), Error> {
         Task::Test(options) => test::test(&options)?,
         Task::Check => check::check()?,
         Task::Docs => docs::docs()?,
+        Task::Vm(options) => vm::vm(&options)?,
     }
     Ok(())
 }

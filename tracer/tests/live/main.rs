@@ -15,7 +15,12 @@ mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod long_timers;
+#[cfg(test)]
 mod loss;
+#[cfg(test)]
+mod netem;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod prometheus;

@@ -8,6 +8,7 @@ use std::{
 use super::{
     agent::Agent,
     counters::{self, Host},
+    guest::patience,
     metrics::Metrics,
 };
 
@@ -46,7 +47,7 @@ impl Moment {
             if moved.is_empty() {
                 return Self { kernel, metrics };
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "the host's TCP is never quiet: {moved:?}");
+            assert!(start.elapsed() < patience(Duration::from_secs(60)), "the host's TCP is never quiet: {moved:?}");
             before = kernel;
         }
     }
