@@ -44,6 +44,9 @@ pub struct Options {
     /// Show the matrix and what is in the cache, and boot nothing
     #[arg(long)]
     list: bool,
+    /// Succeed, and say why, where kernels or QEMU cannot be downloaded; a test that fails is a failure all the same
+    #[arg(long)]
+    if_available: bool,
     /// Download everything anew
     #[arg(long)]
     refresh: bool,
@@ -86,19 +89,24 @@ pub fn vm(options: &Options) -> Result<(), Error> {
     if options.types {
         return write_types(&store, &kernels);
     }
+    // First of all: what cannot be had is known before anything is built.
+    match fetch(&store, &kernels) {
+        Err(reason) if options.if_available => {
+            println!("skipped: no other kernel can be had here: {reason}");
+            return Ok(());
+        }
+        fetched => fetched?,
+    }
     let folder = cargo::workspace().join("target/vm");
     fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
 
     let mut boots = Vec::new();
     for arch in architectures {
-        // Downloads first: what cannot be had is known before anything is built.
         let qemu = store.qemu(arch)?;
         let userland = store.userland(arch)?;
-        let kernels = kernels.iter().filter(|kernel| kernel.arch == arch);
-        let images: Vec<_> =
-            kernels.map(|kernel| Ok((kernel, store.kernel(kernel)?))).collect::<Result<_, store::Error>>()?;
         let tests = Tests::build(arch)?;
-        for (kernel, image) in &images {
+        for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
+            let image = &store.kernel(kernel)?;
             for fast_clock in clocks(options) {
                 let initramfs = folder.join("initramfs.cpio");
                 let arguments = arguments(options, fast_clock);
@@ -106,7 +114,15 @@ pub fn vm(options: &Options) -> Result<(), Error> {
                 let name = format!("{}-{arch}{}.console", kernel.tag, if fast_clock { "-fast" } else { "" });
                 let console = folder.join(name);
                 let limit = Duration::from_secs(options.limit);
-                let guest = Guest { arch, image, qemu: &qemu, initramfs: &initramfs, fast_clock, limit, console: &console };
+                let guest = Guest {
+                    arch,
+                    image,
+                    qemu: &qemu,
+                    initramfs: &initramfs,
+                    fast_clock,
+                    limit,
+                    console: &console,
+                };
                 let boot = boot(kernel, &guest)?;
                 println!("{boot}");
                 boots.push(boot);
@@ -120,6 +136,16 @@ pub fn vm(options: &Options) -> Result<(), Error> {
         0 => Ok(()),
         failed => Err(Error::Failed { failed, boots: boots.len(), consoles: folder }),
     }
+}
+
+/// Downloads all that the boots need.
+fn fetch(store: &Store, kernels: &[Kernel]) -> Result<(), store::Error> {
+    for kernel in kernels {
+        store.qemu(kernel.arch)?;
+        store.userland(kernel.arch)?;
+        store.kernel(kernel)?;
+    }
+    Ok(())
 }
 
 fn boot(kernel: &Kernel, guest: &Guest<'_>) -> Result<Boot, Error> {

@@ -170,7 +170,10 @@ impl Apt {
         let uris = listen(&mut install("--print-uris")).map_err(refused)?;
         listen(&mut install("--download-only")).map_err(refused)?;
         for file in files(&uris) {
-            unpack(&self.folder.join("cache/archives").join(file), into)?;
+            let file = self.folder.join("cache/archives").join(file);
+            unpack(&file, into)?;
+            // What is unpacked is what is kept.
+            fs::remove_file(&file).map_err(failed("remove", &file))?;
         }
         Ok(())
     }
@@ -206,7 +209,8 @@ fn mirror() -> String {
 
 fn mirror_in(sources: &str) -> Option<&str> {
     let uris = sources.lines().filter_map(|line| line.strip_prefix("URIs:"));
-    uris.flat_map(str::split_ascii_whitespace).find_map(|uri| uri.trim_end_matches('/').strip_suffix("/debian"))
+    uris.flat_map(str::split_ascii_whitespace)
+        .find_map(|uri| uri.trim_end_matches('/').strip_suffix("/debian"))
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
@@ -227,7 +231,8 @@ mod tests {
 
     #[test]
     fn the_files_of_a_closure_are_in_the_second_column() {
-        let uris = "Reading lists\n'http://h/pool/l/libcap2_2.75.deb' libcap2_1%3a2.75-10_arm64.deb 31 SHA256:ab\n";
+        let uris =
+            "Reading lists\n'http://h/pool/l/libcap2_2.75.deb' libcap2_1%3a2.75-10_arm64.deb 31 SHA256:ab\n";
         assert_eq!(files(uris).collect::<Vec<_>>(), ["libcap2_1%3a2.75-10_arm64.deb"]);
     }
 

@@ -57,8 +57,10 @@ impl fmt::Display for Kernel {
 }
 
 /// The releases of the matrix, oldest first: the oldest that Debian still has, its long-term ones, the newest.
-const MATRIX: [(Arch, &[&str]); 2] =
-    [(Arch::X86_64, &["5.10", "6.1", "6.12", "6.18", "7.2", "7.3"]), (Arch::Aarch64, &["6.1", "6.12", "7.2"])];
+const MATRIX: [(Arch, &[&str]); 2] = [
+    (Arch::X86_64, &["5.10", "6.1", "6.12", "6.18", "7.2", "7.3"]),
+    (Arch::Aarch64, &["6.1", "6.12", "7.2"]),
+];
 
 /// The matrix of one machine.
 pub fn matrix(arch: Arch) -> Vec<Kernel> {

@@ -54,29 +54,12 @@ pub enum Ending {
 
 impl Guest<'_> {
     /// Boots it and hands each line of its console to `line`.
-    pub fn run(&self, mut line: impl FnMut(&str)) -> Result<(Ending, Duration), Error> {
-        let failed = |source| Error::Console { path: self.console.to_path_buf(), source };
-        let mut console = File::create(self.console).map_err(failed)?;
+    pub fn run(&self, line: impl FnMut(&str)) -> Result<(Ending, Duration), Error> {
         let start = Instant::now();
-        let qemu = Running::start(&mut self.command())?;
-        let mut ending = Ending::Died;
-        loop {
-            let left = self.limit.saturating_sub(start.elapsed());
-            match qemu.lines.recv_timeout(left) {
-                Ok(text) => {
-                    writeln!(console, "{text}").map_err(failed)?;
-                    if let Some(code) = text.strip_prefix(RESULT).and_then(|code| code.parse().ok()) {
-                        ending = Ending::Finished(code);
-                    }
-                    line(&text);
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    ending = Ending::TimedOut;
-                    break;
-                }
-            }
-        }
+        let failed = |source| Error::Console { path: self.console.to_path_buf(), source };
+        let console = File::create(self.console).map_err(failed)?;
+        let qemu = Running::start(&self.command())?;
+        let ending = qemu.watch(self.limit, console, line).map_err(failed)?;
         Ok((ending, start.elapsed()))
     }
 
@@ -115,7 +98,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(qemu: &mut Command) -> Result<Self, Error> {
+    fn start(qemu: &Command) -> Result<Self, Error> {
         let mut command = with_us(qemu);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let started = command.spawn();
@@ -133,6 +116,30 @@ impl Running {
             });
         }
         Ok(Self { child, lines })
+    }
+
+    /// Reads it to its end, or until its time is over.
+    fn watch(
+        self,
+        limit: Duration,
+        mut console: impl Write,
+        mut line: impl FnMut(&str),
+    ) -> io::Result<Ending> {
+        let start = Instant::now();
+        let mut ending = Ending::Died;
+        loop {
+            match self.lines.recv_timeout(limit.saturating_sub(start.elapsed())) {
+                Ok(text) => {
+                    writeln!(console, "{text}")?;
+                    if let Some(code) = text.strip_prefix(RESULT).and_then(|code| code.parse().ok()) {
+                        ending = Ending::Finished(code);
+                    }
+                    line(&text);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(ending),
+                Err(RecvTimeoutError::Timeout) => return Ok(Ending::TimedOut),
+            }
+        }
     }
 }
 
@@ -158,4 +165,32 @@ fn copy(mut into: Command, command: &Command) -> Command {
     into.args(command.get_args());
     into.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     into
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(script: &str, limit: Duration) -> (Ending, String) {
+        let running = Running::start(Command::new("sh").args(["-c", script])).unwrap();
+        let mut console = Vec::new();
+        let ending = running.watch(limit, &mut console, |_| {}).unwrap();
+        (ending, String::from_utf8(console).unwrap())
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_guests_last_line_is_its_result() {
+        let (ended, console) = ending("printf 'a test\\r\\nVM-RESULT 101\\r\\n'", LONG);
+        assert_eq!((ended, console.as_str()), (Ending::Finished(101), "a test\nVM-RESULT 101\n"));
+        assert_eq!(ending("echo Kernel panic", LONG).0, Ending::Died);
+    }
+
+    #[test]
+    fn a_guest_that_hangs_is_ended() {
+        let begin = Instant::now();
+        assert_eq!(ending("exec sleep 60", Duration::from_millis(200)).0, Ending::TimedOut);
+        assert!(begin.elapsed() < Duration::from_secs(30), "it was waited for");
+    }
 }

@@ -117,7 +117,13 @@ mod tests {
         let names: Vec<_> = found.iter().map(|(name, mode, _)| (name.as_str(), *mode)).collect();
         assert_eq!(
             names,
-            [("usr", FOLDER), ("usr/bin", FOLDER), ("usr/bin/a", PROGRAM), ("usr/bin/b", PROGRAM), ("bin", LINK)]
+            [
+                ("usr", FOLDER),
+                ("usr/bin", FOLDER),
+                ("usr/bin/a", PROGRAM),
+                ("usr/bin/b", PROGRAM),
+                ("bin", LINK)
+            ]
         );
         assert_eq!(found[3].2, b"three");
         assert_eq!(found[4].2, b"usr/bin");

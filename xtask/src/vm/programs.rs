@@ -64,7 +64,11 @@ impl Tests {
         }
         let built = cargo::executables(&mut build)?;
         let find = |is_it: fn(&Executable) -> bool, name| {
-            built.iter().find(|program| is_it(program)).map(|program| program.path.clone()).ok_or(Error::NotBuilt(name))
+            built
+                .iter()
+                .find(|program| is_it(program))
+                .map(|program| program.path.clone())
+                .ok_or(Error::NotBuilt(name))
         };
         Ok(Self {
             tests: find(|program| program.is_integration_test, "live tests")?,
@@ -111,11 +115,16 @@ pub fn assemble(
     for folder in ["applets", "dev", "proc", "sys", "tmp", "run", "var/log/nginx", "etc"] {
         archive.folder(folder);
     }
-    for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")] {
+    for (link, target) in
+        [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")]
+    {
         archive.link(link, target);
     }
     archive.link("var/run", "/run");
-    archive.file("etc/passwd", b"root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n");
+    archive.file(
+        "etc/passwd",
+        b"root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+    );
     archive.file("etc/group", b"root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n");
     archive.file("init", include_bytes!("init.sh"));
     archive.file("run.sh", script(tests, fast_clock, filters).as_bytes());
@@ -176,7 +185,8 @@ fn closure(root: &Path, programs: impl Iterator<Item = &'static str>) -> Result<
 
 /// Where a program or a library is; symbolic links among libraries are followed by their contents.
 fn locate(root: &Path, name: &str) -> Option<PathBuf> {
-    let mut folders = vec![root.join("usr/bin"), root.join("usr/sbin"), root.join("usr/lib64"), root.join("usr/lib")];
+    let mut folders =
+        vec![root.join("usr/bin"), root.join("usr/sbin"), root.join("usr/lib64"), root.join("usr/lib")];
     for triplet in ["x86_64-linux-gnu", "aarch64-linux-gnu"] {
         folders.push(root.join("usr/lib").join(triplet));
     }

@@ -83,7 +83,9 @@ impl Boot {
     /// What else the agent names as lost on this kernel.
     fn losses(&self) -> Vec<String> {
         self.checks()
-            .filter(|check| check["section"] != "Fields" && (check["mark"] == "degraded" || check["mark"] == "missing"))
+            .filter(|check| {
+                check["section"] != "Fields" && (check["mark"] == "degraded" || check["mark"] == "missing")
+            })
             .map(|check| format!("{}: {}", text(&check["name"]), text(&check["text"])))
             .collect()
     }
@@ -98,7 +100,13 @@ impl fmt::Display for Boot {
         let clock = if self.fast_clock { ", fast clock" } else { "" };
         let seconds = self.took.as_secs();
         write!(f, "{}{clock} ({}): ", self.kernel, self.package)?;
-        write!(f, "{} passed, {} failed, {} skipped", self.ran(), self.tally.failed, self.tally.skipped.len())?;
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.ran(),
+            self.tally.failed,
+            self.tally.skipped.len()
+        )?;
         match self.ending {
             Ending::Finished(_) => write!(f, ", {seconds} s")?,
             Ending::Died => write!(f, "; the guest died after {seconds} s")?,
@@ -124,7 +132,8 @@ pub fn document(boots: &[Boot]) -> String {
     for boot in &real {
         let fast = boots.iter().find(|other| other.fast_clock && other.kernel == boot.kernel);
         let missing = boot.missing_fields();
-        let missing = if missing.is_empty() { "none".to_owned() } else { format!("`{}`", missing.join("`, `")) };
+        let missing =
+            if missing.is_empty() { "none".to_owned() } else { format!("`{}`", missing.join("`, `")) };
         let Kernel { tag, arch } = &boot.kernel;
         page.push_str(&format!(
             "| {tag} | {arch} | {} | {} | {missing} | {} | {} |\n",
@@ -185,7 +194,8 @@ mod tests {
     fn a_guest_that_ends_well_is_good_and_its_kernel_is_described() {
         let boot = boot(CONSOLE, Ending::Finished(0));
         assert!(boot.is_good());
-        let line = "6.1 x86_64 (linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64): 2 passed, 0 failed, 1 skipped, 7 s";
+        let line =
+            "6.1 x86_64 (linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64): 2 passed, 0 failed, 1 skipped, 7 s";
         assert_eq!(boot.to_string(), line);
         let page = document(&[boot]);
         assert!(page.contains("| 1 of 1 | `tcp_sock.is_mptcp` | 2 of 2, 1 skipped | - |"), "{page}");
@@ -199,7 +209,8 @@ mod tests {
         assert!(!boot(CONSOLE, Ending::TimedOut).is_good());
         assert!(!boot(CONSOLE, Ending::Finished(101)).is_good());
         assert!(!boot("", Ending::Finished(0)).is_good());
-        let nothing = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 42 filtered out; finished in 0.0s";
+        let nothing =
+            "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 42 filtered out; finished in 0.0s";
         assert!(!boot(nothing, Ending::Finished(0)).is_good());
     }
 }

@@ -140,7 +140,9 @@ impl Store {
             };
             copy(&image, &into.join("vmlinuz"))?;
             for module in MODULES {
-                if let Some(file) = find(&unpacked, &|name| name == format!("{module}.ko") || name == format!("{module}.ko.xz")) {
+                if let Some(file) = find(&unpacked, &|name| {
+                    name == format!("{module}.ko") || name == format!("{module}.ko.xz")
+                }) {
                     take_module(&file, &into.join(format!("{module}.ko")))?;
                 }
             }
@@ -261,7 +263,9 @@ fn find(folder: &Path, fits: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
 fn take_module(file: &Path, to: &Path) -> Result<(), Error> {
     if file.extension().is_some_and(|extension| extension == "xz") {
         let out = fs::File::create(to).map_err(failed("create", to))?;
-        Ok(command::run(Command::new("xz").args(["--decompress", "--stdout"]).arg(file).stdout(Stdio::from(out)))?)
+        Ok(command::run(
+            Command::new("xz").args(["--decompress", "--stdout"]).arg(file).stdout(Stdio::from(out)),
+        )?)
     } else {
         copy(file, to)
     }

@@ -89,7 +89,8 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, Option<(&'static str, io::Error)>> 
 
 /// BTF somewhere in an unpacked image: by its header (Documentation/bpf/btf.rst).
 fn plain(image: &[u8]) -> Option<&[u8]> {
-    let starts = image.windows(8).enumerate().filter(|(_, window)| **window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]);
+    let starts =
+        image.windows(8).enumerate().filter(|(_, window)| **window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]);
     starts.map(|(at, _)| &image[at..]).find_map(|btf| {
         let (type_offset, types, strings, string_bytes) =
             (word(btf, 8)?, word(btf, 12)?, word(btf, 16)?, word(btf, 20)?);
@@ -142,7 +143,12 @@ impl Reduced<'_> {
                     fitting.map(|path| path[1..].to_vec()).filter(|path| !path.is_empty()).collect()
                 };
                 let of = self.member_type(member, &onward);
-                Member { name, of, bit_offset: member.bit_offset(), bits: member.bitfield_size().unwrap_or(0) }
+                Member {
+                    name,
+                    of,
+                    bit_offset: member.bit_offset(),
+                    bits: member.bitfield_size().unwrap_or(0),
+                }
             })
             .collect();
         let name = self.btf.resolve_name(structure).unwrap_or_default();
@@ -151,10 +157,9 @@ impl Reduced<'_> {
 
     /// Its type without typedefs and qualifiers.
     fn member_type(&mut self, member: &dyn BtfType, onward: &[Vec<&str>]) -> u32 {
-        let base = self
-            .btf
-            .chained_type_iter(member)
-            .find(|found| !matches!(found, Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) | Type::TypeTag(_)));
+        let base = self.btf.chained_type_iter(member).find(|found| {
+            !matches!(found, Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) | Type::TypeTag(_))
+        });
         match base {
             Some(Type::Struct(structure)) => self.aggregate(&structure, false, onward),
             Some(Type::Union(union)) => self.aggregate(&union, true, onward),

@@ -40,7 +40,7 @@ impl Moment {
         let start = Instant::now();
         let mut before = Host::read();
         loop {
-            sleep(time);
+            sleep(patience(time));
             let metrics = agent.metrics();
             let kernel = Host::read();
             let moved = kernel.moved_since(&before);

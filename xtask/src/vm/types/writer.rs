@@ -134,7 +134,8 @@ mod tests {
         let mut writer = Writer::default();
         let int = writer.int(4);
         assert_eq!(writer.int(4), int, "once");
-        let member = |name: &str, bit_offset, bits| Member { name: name.to_owned(), of: int, bit_offset, bits };
+        let member =
+            |name: &str, bit_offset, bits| Member { name: name.to_owned(), of: int, bit_offset, bits };
         writer.structure("plain", 8, false, &[member("a", 0, 0), member("b", 32, 0)]);
         writer.structure("fields", 4, false, &[member("low", 0, 3), member("high", 3, 29)]);
         writer.enumeration("reasons", &[("ONE".to_owned(), 1)]);
