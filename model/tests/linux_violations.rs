@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use linux_common::*;
 use model::linux::{
-    Code, Evidence, History, LinuxState, TimeWaitEnd, TimeWaitKind, ViolationId, ViolationRule,
+    Code, Evidence, History, LinuxState, Owner, TimeWaitEnd, TimeWaitKind, ViolationId, ViolationRule,
     judge_time_wait_end,
 };
 use model::{Inconclusive, Verdict};
@@ -84,6 +84,11 @@ fn repeated_state() {
     open().step(EST, EST, established(), breaks(ViolationId::RepeatedState));
     opening().step(SS, SS, syn_sent(), breaks(ViolationId::RepeatedState));
     Story::closed_second("client").step(CW, CW, close_wait(), breaks(ViolationId::RepeatedState));
+    // close() after shutdown() repeats a state, and nothing in softirq does.
+    let by_segment = Evidence { owner: Some(Owner::Softirq), ..closing(last_ack()) };
+    let closing_last =
+        || Story::closed_second("client").step(CW, LA, shut_write(close_wait()), ok(Code::R14));
+    caught(closing_last, LA, LA, closing(last_ack()), ViolationId::RepeatedState, by_segment);
     // MPTCP sets the states of its subflows without a look at what they are.
     let subflow = Evidence { is_mptcp: true, ..established() };
     open().step(EST, EST, subflow, unknown(Inconclusive::Unclassified));
@@ -112,6 +117,17 @@ fn sequence_order() {
     // A failed connect() and a newborn child carry numbers that mean nothing.
     opening().step(SS, CL, ahead(fresh()), ok(Code::R6));
     Story::passive("server").step(LI, SR, ahead(newborn()), ok(Code::C4));
+}
+
+#[test]
+fn receive_order() {
+    let rule = ViolationId::ReceiveOrder;
+    let beyond = |evidence: Evidence| Evidence { copied_seq: evidence.rcv_nxt.wrapping_add(1), ..evidence };
+    caught(open, EST, CW, close_wait(), rule, beyond(close_wait()));
+    caught(closed_first, FW1, CG, crossed_fins(), rule, beyond(crossed_fins()));
+    // Before the peer's SYN these numbers mean nothing, nor in a newborn child.
+    opening().step(SS, CL, beyond(fresh()), ok(Code::R6));
+    Story::passive("server").step(LI, SR, beyond(newborn()), ok(Code::C4));
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use model::linux::{Evidence, LinuxState, Owner, ResetReason, SocketError, Transition};
 use tracer_ebpf::{Hook, Record, SWEEP_COPY, bits, uapi};
 
-use crate::event::{Event, Family, Flow, SocketId, Task, TimerAction, What};
+use crate::{
+    event::{Event, Family, Flow, SocketId, Task, TimerAction, What},
+    recording::layout,
+};
 
 /// What the decoder has to know of the kernel that made the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub enum Malformed {
 ///
 /// [`Malformed`] when the bytes cannot come from our programs.
 pub fn decode(bytes: &[u8], kernel: &Kernel) -> Result<Event, Malformed> {
-    let record = read(bytes)?;
+    let record = layout::record(bytes).ok_or(Malformed::Size { got: bytes.len() })?;
     let hook = Hook::from_u8(record.hook).ok_or(Malformed::Hook(record.hook))?;
     Ok(Event {
         time: record.time_ns,
@@ -58,14 +61,6 @@ pub fn decode(bytes: &[u8], kernel: &Kernel) -> Result<Event, Malformed> {
 #[must_use]
 pub fn hook_of(bytes: &[u8]) -> Option<Hook> {
     bytes.get(std::mem::offset_of!(Record, hook)).copied().and_then(Hook::from_u8)
-}
-
-fn read(bytes: &[u8]) -> Result<Record, Malformed> {
-    if bytes.len() != Record::SIZE {
-        return Err(Malformed::Size { got: bytes.len() });
-    }
-    // SAFETY: the length was checked, and a Record is integers only, so that any bytes make a valid one.
-    Ok(unsafe { bytes.as_ptr().cast::<Record>().read_unaligned() })
 }
 
 fn what(hook: Hook, record: &Record, kernel: &Kernel) -> Result<What, Malformed> {

@@ -10,8 +10,7 @@ use tracer_ebpf::{Hook, Record};
 
 use self::{refresh::Refresh, sweeps::Sweeps};
 use crate::{
-    checker,
-    decode::{self, Malformed},
+    judge::{Audience, Input, Judge, Loss, records},
     kernel::{
         adopt::{self, Snapshot},
         btf::Types,
@@ -22,9 +21,7 @@ use crate::{
         ring::{BATCH, Ring},
         sweep::{self, Swept},
     },
-    ledger::Ledger,
     reconcile::{Clerk, Report},
-    step::{Finding, Step},
     tracker::{Limits, Tracker},
 };
 
@@ -46,13 +43,13 @@ pub struct Config {
 }
 
 /// Where findings go. Sinks never call back.
-pub trait Sinks {
+pub trait Sinks: Audience {
+    /// The programs are attached; nothing has been taken in yet.
+    fn attached(&mut self, _attached: &Attached, _config: &Config) {}
+    /// What the judge is about to take in: the whole truth, in its order.
+    fn input(&mut self, _input: Input<'_>) {}
     /// The programs are attached, and the sockets that were there before are known.
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot);
-    /// One step of one connection, judged.
-    fn finding(&mut self, finding: &Finding<'_>);
-    /// A record that does not decode, and the hook that it names, if any.
-    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>);
     /// A sweep for late FINs is done, and what it found has been taken in.
     fn swept(&mut self, _swept: &Swept) {}
     /// After a loss the sockets that exist have been listed again; so many of ours exist no more.
@@ -107,31 +104,31 @@ pub async fn run(
     let mut ring = Ring::new(ring).map_err(PipelineError::Ring)?;
     start_kernel_log(&mut attached);
 
-    let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
+    sinks.attached(&attached, &config);
+
+    // What is lost from here on counts, also while the listing is made.
     let mut work = Work::new(config, &attached);
-    for record in snapshot.records.chunks_exact(Record::SIZE) {
-        match decode::decode(record, &attached.kernel) {
-            Ok(event) => work.tracker.adopt(&event),
-            Err(reason) => sinks.malformed(&reason, Some(Hook::Snapshot)),
-        }
+    let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
+    for record in records(&snapshot.records) {
+        work.take(Input::Listed(record), sinks);
     }
+    work.count_losses(&attached, sinks);
     sinks.started(&work.state(&attached, 0), &snapshot);
-    work.count_losses(&attached);
-    for record in backlog.chunks_exact(Record::SIZE) {
-        work.record(record, &attached, sinks);
+    for record in records(&backlog) {
+        work.take(Input::Record(record), sinks);
     }
     drop((snapshot, backlog));
 
     let mut shutdown = pin!(shutdown);
     loop {
         // First what was lost, then what was not: no conclusion is drawn from a silence that was a loss.
-        work.count_losses(&attached);
+        work.count_losses(&attached, sinks);
         let before = now();
-        let records = ring.drain(|record| work.record(record, &attached, sinks));
+        let records = ring.drain(|record| work.take(Input::Record(record), sinks));
         let is_drained = records < BATCH;
         // Everything up to `before` has been seen only if the ring was found empty since.
-        let processed = if is_drained { before } else { work.last_event };
-        work.flush(processed, sinks);
+        let processed = if is_drained { before } else { work.judge.latest() };
+        work.take(Input::Flush(processed), sinks);
         work.sweep(&mut attached, processed, sinks);
         work.refresh(&mut attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
@@ -193,21 +190,19 @@ fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>
     (snapshot, backlog)
 }
 
-/// Judges a step, counts it, and hands it on.
-fn conclude(step: Step<'_>, ledger: &mut Ledger, sinks: &mut impl Sinks) {
-    let finding = checker::check(step);
-    ledger.record(&finding);
-    sinks.finding(&finding);
-}
-
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The sinks are told what comes in, and then what comes of it.
+fn take(judge: &mut Judge, input: Input<'_>, sinks: &mut impl Sinks) {
+    sinks.input(input);
+    judge.take(input, sinks);
+}
+
 /// What the loop carries from batch to batch.
 struct Work {
-    tracker: Tracker,
-    ledger: Ledger,
+    judge: Judge,
     clerk: Option<Clerk>,
     /// The kernel's books are being read.
     reading: Option<mpsc::Receiver<Readings>>,
@@ -216,14 +211,12 @@ struct Work {
     fates: Vec<(Hook, Fate)>,
     counted: u64,
     loss_mark: u64,
-    last_event: u64,
 }
 
 impl Work {
     fn new(config: Config, attached: &Attached) -> Self {
         Self {
-            tracker: Tracker::new(config.limits, attached.visible()),
-            ledger: Ledger::default(),
+            judge: Judge::new(attached.kernel.clone(), config.limits, attached.visible()),
             clerk: config.reconcile.map(Clerk::new),
             reading: None,
             sweeps: Sweeps::default(),
@@ -231,23 +224,15 @@ impl Work {
             fates: counts::fates(attached),
             counted: now(),
             loss_mark: 0,
-            last_event: 0,
         }
     }
 
-    fn record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
-        match decode::decode(record, &attached.kernel) {
-            Ok(event) => {
-                self.last_event = event.time;
-                let Self { tracker, ledger, .. } = self;
-                tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
-            }
-            Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
-        }
+    fn take(&mut self, input: Input<'_>, sinks: &mut impl Sinks) {
+        take(&mut self.judge, input, sinks);
     }
 
     /// Asks the kernel side what was lost: at once when the ring has been full, else once a second.
-    fn count_losses(&mut self, attached: &Attached) {
+    fn count_losses(&mut self, attached: &Attached, sinks: &mut impl Sinks) {
         let (now, mark) = (now(), counts::loss_mark(attached));
         if mark == self.loss_mark && now.saturating_sub(self.counted) < COUNT_INTERVAL {
             return;
@@ -255,43 +240,36 @@ impl Work {
         self.loss_mark = mark;
         self.counted = now;
         let fates = counts::fates(attached);
-        for ((hook, fate), (_, earlier)) in fates.iter().zip(&self.fates) {
+        let earlier = std::mem::replace(&mut self.fates, fates.clone());
+        for ((hook, fate), (_, earlier)) in fates.into_iter().zip(earlier) {
             if fate.lost() > earlier.lost() {
-                self.tracker.lost(*hook, now);
-                self.refresh.lost(*hook, now);
+                let ring_full = fate.ring_full.saturating_sub(earlier.ring_full);
+                let missed = fate.missed.saturating_sub(earlier.missed);
+                self.take(Input::Lost(Loss { hook, until: now, ring_full, missed }), sinks);
+                self.refresh.lost(hook, now);
                 log::warn!(
-                    "{} events of {} were lost ({} for want of room in the ring); what they would have shown is \
+                    "{} events of {} were lost ({ring_full} for want of room in the ring); what they would have shown is \
                      inconclusive",
-                    fate.lost() - earlier.lost(),
+                    ring_full + missed,
                     hook.name(),
-                    fate.ring_full - earlier.ring_full,
                 );
             }
         }
-        self.fates = fates;
-    }
-
-    fn flush(&mut self, now: u64, sinks: &mut impl Sinks) {
-        let Self { tracker, ledger, .. } = self;
-        tracker.flush(now, &mut |step| conclude(step, ledger, sinks));
     }
 
     /// Looks for late FINs where they may have come. What a sweep found is taken in when everything up to its end has
     /// been: each minisocket's birth comes first.
     fn sweep(&mut self, attached: &mut Attached, processed: u64, sinks: &mut impl Sinks) {
-        let Self { tracker, ledger, sweeps, .. } = self;
+        let Self { judge, sweeps, .. } = self;
         let is_possible = attached.sweep_problem.is_none() && sweeps.is_due(now());
         if is_possible {
-            let mut namespaces = tracker.books().with_fin_wait2_minisockets().peekable();
+            let mut namespaces = judge.tracker().books().with_fin_wait2_minisockets().peekable();
             if namespaces.peek().is_some() {
                 sweeps.start(attached, "sweep", namespaces);
             }
         }
         let swept = sweeps.take_in(processed, sweep::INTERVAL, |record| {
-            match decode::decode(record, &attached.kernel) {
-                Ok(event) => tracker.observe(&event, &mut |step| conclude(step, ledger, sinks)),
-                Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
-            }
+            take(judge, Input::Record(record), sinks);
         });
         if let Some(swept) = swept {
             sinks.swept(&swept);
@@ -301,7 +279,8 @@ impl Work {
     /// Compares our counts with the kernel's, whose books are read on a thread of their own: it moves through the
     /// namespaces, and the ring does not wait for it. `processed`: every record older than this has been.
     fn reconcile(&mut self, processed: u64, is_busy: bool) -> Option<Report> {
-        let Self { tracker, ledger, clerk: Some(clerk), reading, .. } = self else { return None };
+        let Self { judge, clerk: Some(clerk), reading, .. } = self else { return None };
+        let (ledger, tracker) = judge.books();
         if is_busy {
             clerk.notice();
         }
@@ -330,7 +309,7 @@ impl Work {
 
     fn state<'a>(&'a self, attached: &'a Attached, records: usize) -> State<'a> {
         let now = now();
-        let lag = (records > 0).then(|| now.saturating_sub(self.last_event));
-        State { attached, tracker: &self.tracker, fates: &self.fates, now, records, lag }
+        let lag = (records > 0).then(|| now.saturating_sub(self.judge.latest()));
+        State { attached, tracker: self.judge.tracker(), fates: &self.fates, now, records, lag }
     }
 }

@@ -91,6 +91,29 @@ pub enum StepKind {
     Duplicate,
 }
 
+impl StepKind {
+    /// The name of the kind, as streams and rows spell it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Transition { .. } => "transition",
+            Self::Handshake { .. } => "handshake",
+            Self::SynRetransmit => "syn_retransmit",
+            Self::SynAckRetransmit => "synack_retransmit",
+            Self::Reset { .. } => "reset",
+            Self::RequestBegun => "request_begun",
+            Self::RequestEnded { .. } => "request_ended",
+            Self::TimewaitBegun { .. } => "timewait_begun",
+            Self::TimewaitConverted => "timewait_converted",
+            Self::TimewaitRestarted => "timewait_restarted",
+            Self::TimewaitEnded { .. } => "timewait_ended",
+            Self::TimewaitSkipped => "timewait_skipped",
+            Self::Destroyed => "destroyed",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
 /// Who opened the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {

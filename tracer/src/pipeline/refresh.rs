@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tracer_ebpf::Hook;
 
-use super::{Sinks, Work, conclude, sweeps::Sweeps};
+use super::{Sinks, Work, sweeps::Sweeps, take};
 use crate::{
-    decode,
+    judge::Input,
     kernel::{clock::now, load::Attached},
-    tracker::{Listing, SETTLED},
+    tracker::SETTLED,
 };
 
 /// The least time between two listings, and the longest wait for the losses to stop.
@@ -26,7 +26,6 @@ pub(super) struct Refresh {
     /// Since the last listing was begun.
     losses: Option<Losses>,
     sweeps: Sweeps,
-    listing: Listing,
 }
 
 impl Refresh {
@@ -61,27 +60,18 @@ impl Work {
     ) {
         if is_calm && self.refresh.is_due(now()) && attached.has(Hook::Snapshot) {
             self.refresh.losses = None;
-            self.refresh.listing = Listing::default();
-            let namespaces = self.tracker.namespaces();
+            let namespaces = self.judge.tracker().namespaces();
             self.refresh.sweeps.start(attached, "snapshot", namespaces.into_iter());
         }
-        let Self { refresh, tracker, ledger, .. } = self;
-        let Refresh { sweeps, listing, .. } = refresh;
+        let Self { refresh, judge, .. } = self;
         let swept =
-            sweeps.take_in(processed, INTERVAL, |record| match decode::decode(record, &attached.kernel) {
-                Ok(event) => {
-                    listing.show(&event);
-                    tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
-                }
-                Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
-            });
+            refresh.sweeps.take_in(processed, INTERVAL, |record| take(judge, Input::Shown(record), sinks));
         let Some(swept) = swept else { return };
-        listing.is_complete(swept.from, &swept.walked);
-        let missing = tracker.missing(listing);
-        for event in &missing {
-            tracker.observe(event, &mut |step| conclude(step, ledger, sinks));
+        for netns in &swept.walked {
+            take(judge, Input::Walked(*netns), sinks);
         }
-        *listing = Listing::default();
-        sinks.refreshed(&swept, missing.len());
+        let before = judge.tracker().len();
+        take(judge, Input::Complete(swept.from), sinks);
+        sinks.refreshed(&swept, before - judge.tracker().len());
     }
 }

@@ -2,14 +2,15 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::mpsc, time::Duration};
 
-use aya::programs::Iter;
-use tracer_ebpf::Record;
-
-use crate::kernel::{
-    clock::now,
-    load::Attached,
-    sweep::{self, Sweep, Swept},
+use crate::{
+    judge::records,
+    kernel::{
+        clock::now,
+        load::Attached,
+        sweep::{self, Sweep, Swept},
+    },
 };
+use aya::programs::Iter;
 
 /// Records of a sweep that are taken in between two batches of the ring, which fills meanwhile.
 const BITE: usize = 1024;
@@ -75,7 +76,7 @@ impl Sweeps {
             Err(mpsc::TryRecvError::Disconnected) => {}
         }
         let (mut swept, taken_in) = self.done.take_if(|(swept, _)| swept.until <= processed)?;
-        let rest = swept.records.chunks_exact(Record::SIZE).skip(taken_in);
+        let rest = records(&swept.records).skip(taken_in);
         if rest.len() > BITE {
             rest.take(BITE).for_each(each);
             self.done = Some((swept, taken_in + BITE));

@@ -11,8 +11,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
 
 use crate::support::{
     agent::Agent,
-    books::Moment,
-    counters,
+    books, counters,
     forge::{Forger, RST, SYN},
     load::{Family, Held},
     namespace::Namespace,
@@ -34,10 +33,9 @@ impl Bench {
     }
 
     /// Asserts that the scenario adds exactly these outcomes.
-    fn expect(&mut self, expected: &[(&str, &str, i64)], scenario: impl FnOnce(&Namespace)) {
-        let start = Moment::quiet(&mut self.agent);
-        scenario(&self.namespace);
-        let end = Moment::quiet(&mut self.agent);
+    fn expect(&mut self, expected: &[(&str, &str, i64)], scenario: impl Fn(&Namespace)) {
+        let Self { namespace, agent } = self;
+        let [start, end] = books::alone(agent, namespace, || scenario(namespace));
         let change = end.since(&start);
         change.assert_healthy();
         for (role, result, count) in expected {

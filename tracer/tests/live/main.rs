@@ -23,9 +23,13 @@ mod netem;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
+mod peace;
+#[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod reconcile;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -8,7 +8,8 @@ use tracer_ebpf::Hook;
 use crate::kernel::{
     evidence::without_hook,
     load::LoadError,
-    probe::{CAPABILITIES, MissingField, Probe, Trial, TypeFacts},
+    privileges::CAPABILITIES,
+    probe::{MissingField, Probe, Trial, TypeFacts},
 };
 
 /// One line of the report.

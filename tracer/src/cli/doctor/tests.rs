@@ -10,7 +10,8 @@ use crate::kernel::{
     btf::BtfError,
     evidence,
     load::{HookStatus, Kind, LoadError},
-    probe::{Listed, MissingField, Privileges, Probe, SYSCTLS, Trial, TypeFacts},
+    privileges::Privileges,
+    probe::{Listed, MissingField, Probe, SYSCTLS, Trial, TypeFacts},
 };
 
 fn attached(hook: Hook) -> HookStatus {

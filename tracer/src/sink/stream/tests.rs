@@ -8,8 +8,9 @@ use model::{
     linux::{Code, DeviationId, LinuxState, ResetReason, ViolationId},
 };
 
-use super::{Epoch, Format, Selection, Shown, Stream, Table, WriteError};
+use super::{Format, Selection, Shown, Stream, Table, WriteError};
 use crate::{
+    anchor::Anchor,
     checker,
     decode::Kernel,
     event::What,
@@ -20,8 +21,9 @@ use crate::{
 
 const SECOND: u64 = 1_000_000_000;
 
-fn epoch() -> Epoch {
-    Epoch { monotonic: 5 * SECOND, wall: "2026-01-02T03:04:05Z".parse().unwrap() }
+fn epoch() -> Anchor {
+    let wall: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    Anchor { monotonic_ns: 5 * SECOND, wall_ns: wall.as_nanosecond().try_into().unwrap() }
 }
 
 /// A kernel with one reason for a reset.

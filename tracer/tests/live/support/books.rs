@@ -10,6 +10,7 @@ use super::{
     counters::{self, Host},
     guest::patience,
     metrics::Metrics,
+    namespace::Namespace,
 };
 
 /// Longer than the agent leaves a record in the ring.
@@ -85,6 +86,22 @@ pub fn agree_by_state(agent: &mut Agent) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Runs `work` in a namespace until nobody else on the host used TCP meanwhile, three times at most: the agent counts for
+/// the whole host. Returns the moments before and after.
+pub fn alone(agent: &mut Agent, namespace: &Namespace, mut work: impl FnMut()) -> [Moment; 2] {
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let start = Moment::quiet(agent);
+        work();
+        let end = Moment::quiet(agent);
+        others = end.kernel.moved_elsewhere_since(&start.kernel, namespace);
+        if others.is_empty() {
+            return [start, end];
+        }
+    }
+    panic!("others on this host used TCP in each of three attempts: {others:?}");
 }
 
 /// The change between two moments.

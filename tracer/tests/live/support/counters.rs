@@ -56,6 +56,21 @@ impl Host {
         self.0.keys().eq(other.0.keys())
     }
 
+    /// As [`Host::moved_since`], but for what happened in one namespace.
+    pub fn moved_elsewhere_since(&self, earlier: &Self, namespace: &Namespace) -> Vec<String> {
+        let inode = namespace.inode();
+        let elsewhere = |host: &Self| {
+            Self(
+                host.0
+                    .iter()
+                    .filter(|(found, _)| **found != inode)
+                    .map(|(found, counters)| (*found, counters.clone()))
+                    .collect(),
+            )
+        };
+        elsewhere(self).moved_since(&elsewhere(earlier))
+    }
+
     /// What has opened, failed or closed in between; nothing: quiet. Segments may have moved: asking the agent takes some.
     pub fn moved_since(&self, earlier: &Self) -> Vec<String> {
         const MOVES: [&str; 6] = [

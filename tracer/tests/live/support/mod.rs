@@ -8,6 +8,7 @@ pub mod guest;
 pub mod http;
 pub mod load;
 pub mod metrics;
+pub mod mixed;
 pub mod namespace;
 pub mod nginx;
 pub mod process;
