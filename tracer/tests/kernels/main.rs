@@ -86,7 +86,10 @@ fn reasons_of_resets_have_names_where_the_kernel_has_reasons() {
             assert_eq!(reasons, [], "{name}");
         } else {
             let named: Vec<_> = reasons.iter().map(|(_, reason)| reason.as_str()).collect();
-            assert!(named.contains(&"NO_SOCKET") && named.contains(&"TCP_ABORT_ON_DATA"), "{name}: {named:?}");
+            assert!(
+                named.contains(&"NO_SOCKET") && named.contains(&"TCP_ABORT_ON_DATA"),
+                "{name}: {named:?}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Networks as they are: segments get lost, late, doubled and out of order, and nobody is accused. Debian's kernels have
 //! netem; `cargo xtask vm` runs these tests there.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use crate::support::{
     agent::Agent,

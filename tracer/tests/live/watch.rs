@@ -45,13 +45,8 @@ fn the_chain_of_every_connection_is_gapless_and_judged() {
     let Some(_turn) = turn(&[]) else { return };
     let count = share(2000);
     let namespace = Namespace::new();
-    let load = Load {
-        connections: count,
-        lanes: 2,
-        family: Family::Ipv4,
-        ending: Ending::Client,
-        exchanges: 1,
-    };
+    let load =
+        Load { connections: count, lanes: 2, family: Family::Ipv4, ending: Ending::Client, exchanges: 1 };
     let mut command = Command::new(BINARY);
     command.args(["watch", "--output", "json", "--netns", namespace.name()]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

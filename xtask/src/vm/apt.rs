@@ -159,34 +159,29 @@ impl Apt {
     /// Downloads packages with everything that they need, and unpacks it all into a folder.
     pub fn unpack_closure(&self, packages: &[&str], debian_arch: &str, into: &Path) -> Result<(), Error> {
         let names: Vec<_> = packages.iter().map(|package| format!("{package}:{debian_arch}")).collect();
-        let refused = |said| Error::Refused { packages: names.join(" "), said };
-        let install = |how: &str| {
-            let mut install = self.command("apt-get");
-            install.args(["install", "-qq", "--yes", "--target-release", PROGRAMS, how]).args(&names);
-            // The guest's machine need not be ours.
-            install.args(["-o", &format!("APT::Architecture={debian_arch}")]);
-            install
-        };
-        let uris = listen(&mut install("--print-uris")).map_err(refused)?;
-        listen(&mut install("--download-only")).map_err(refused)?;
-        for file in files(&uris) {
-            let file = self.folder.join("cache/archives").join(file);
-            unpack(&file, into)?;
-            // What is unpacked is what is kept.
-            fs::remove_file(&file).map_err(failed("remove", &file))?;
+        // A folder of their own: what another call has downloaded already would not come again.
+        let archives = into.join("archives");
+        fs::create_dir_all(archives.join("partial")).map_err(failed("create", &archives))?;
+        let mut install = self.command("apt-get");
+        install
+            .args(["install", "-qq", "--yes", "--download-only", "--target-release", PROGRAMS])
+            .args(&names);
+        install.args(["-o", &format!("Dir::Cache::archives={}", archives.display())]);
+        // The guest's machine need not be ours.
+        install.args(["-o", &format!("APT::Architecture={debian_arch}")]);
+        listen(&mut install).map_err(|said| Error::Refused { packages: names.join(" "), said })?;
+        for entry in fs::read_dir(&archives).map_err(failed("list", &archives))?.flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "deb") {
+                unpack(&entry.path(), into)?;
+            }
         }
-        Ok(())
+        fs::remove_dir_all(&archives).map_err(failed("remove", &archives))
     }
 }
 
 /// Unpacks a package, without its scripts.
 pub fn unpack(package: &Path, into: &Path) -> Result<(), Error> {
     Ok(command::run(Command::new("dpkg-deb").arg("--extract").args([package, into]))?)
-}
-
-/// `'http://host/x.deb' name_1%3a2_amd64.deb 123 SHA256:...`: the files' names in the cache.
-fn files(uris: &str) -> impl Iterator<Item = &str> {
-    uris.lines().filter(|line| line.starts_with('\'')).filter_map(|line| line.split_ascii_whitespace().nth(1))
 }
 
 /// Runs the command; what it printed, or its last words.
@@ -227,13 +222,6 @@ mod tests {
         let sources = "Types: deb\nURIs: http://mirror.example/debian/\nSuites: trixie\n\nURIs: http://x/debian-security\n";
         assert_eq!(mirror_in(sources), Some("http://mirror.example"));
         assert_eq!(mirror_in("URIs: http://x/ubuntu\n"), None);
-    }
-
-    #[test]
-    fn the_files_of_a_closure_are_in_the_second_column() {
-        let uris =
-            "Reading lists\n'http://h/pool/l/libcap2_2.75.deb' libcap2_1%3a2.75-10_arm64.deb 31 SHA256:ab\n";
-        assert_eq!(files(uris).collect::<Vec<_>>(), ["libcap2_1%3a2.75-10_arm64.deb"]);
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Moment {
             if moved.is_empty() {
                 return Self { kernel, metrics };
             }
-            assert!(start.elapsed() < patience(Duration::from_secs(60)), "the host's TCP is never quiet: {moved:?}");
+            assert!(
+                start.elapsed() < patience(Duration::from_secs(60)),
+                "the host's TCP is never quiet: {moved:?}"
+            );
             before = kernel;
         }
     }
