@@ -2,7 +2,7 @@
 //! Debian's kernels, cut down to the structs, tracepoints and enums that the agent asks for; `cargo xtask vm --all --types`
 //! writes them from the kernels' images.
 
-#![cfg(test)]
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 
