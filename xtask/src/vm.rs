@@ -108,22 +108,24 @@ pub fn vm(options: &Options) -> Result<(), Error> {
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
             let image = &store.kernel(kernel)?;
             for fast_clock in clocks(options) {
-                let initramfs = folder.join("initramfs.cpio");
-                let arguments = arguments(options, fast_clock);
-                programs::assemble(&tests, &userland, image, fast_clock, &arguments, &initramfs)?;
-                let name = format!("{}-{arch}{}.console", kernel.tag, if fast_clock { "-fast" } else { "" });
-                let console = folder.join(name);
-                let limit = Duration::from_secs(options.limit);
+                let name = format!("{}-{arch}{}", kernel.tag, if fast_clock { "-fast" } else { "" });
+                let initramfs = folder.join(format!("{name}.cpio"));
+                let console = folder.join(format!("{name}.console"));
+                let filters = filters(options, fast_clock);
+                programs::assemble(&tests, &userland, image, fast_clock, &filters, &initramfs)?;
                 let guest = Guest {
                     arch,
                     image,
                     qemu: &qemu,
                     initramfs: &initramfs,
                     fast_clock,
-                    limit,
+                    limit: Duration::from_secs(options.limit),
                     console: &console,
                 };
-                let boot = boot(kernel, &guest)?;
+                let boot = boot(kernel, &guest);
+                // It is as large as the agent with all its debugging information.
+                fs::remove_file(&initramfs).map_err(|source| Error::Write { path: initramfs, source })?;
+                let boot = boot?;
                 println!("{boot}");
                 boots.push(boot);
             }
@@ -187,7 +189,7 @@ fn clocks(options: &Options) -> Vec<bool> {
     }
 }
 
-fn arguments(options: &Options, fast_clock: bool) -> Vec<&str> {
+fn filters(options: &Options, fast_clock: bool) -> Vec<&str> {
     if fast_clock && options.test.is_empty() {
         vec![LONG_TIMERS]
     } else {
@@ -251,7 +253,7 @@ mod tests {
         let options = |words: &[&str]| Cli::parse_from(["vm"].iter().chain(words)).options;
         assert_eq!(clocks(&options(&[])), [false, true]);
         assert_eq!(clocks(&options(&["--test", "churn"])), [false]);
-        assert_eq!(arguments(&options(&[]), true), [LONG_TIMERS]);
-        assert!(arguments(&options(&[]), false).is_empty());
+        assert_eq!(filters(&options(&[]), true), [LONG_TIMERS]);
+        assert!(filters(&options(&[]), false).is_empty());
     }
 }
