@@ -29,7 +29,7 @@ fn sockets_of_every_namespace_are_counted_by_state() {
         client.shutdown(Shutdown::Write).unwrap();
     }
     // TIME_WAIT, and FIN_WAIT2 in minisockets.
-    Load { connections: 20, lanes: 1, family: Family::Ipv4, ending: Ending::Client, exchanges: 0 }
+    Load { connections: 20, lanes: 1, family: Family::Ipv4, ending: Ending::Client, exchanges: 1 }
         .run(&namespaces[1]);
     let mut orphaned = Held::open(&namespaces[0], Family::Ipv6, 4);
     orphaned.clients.clear();
