@@ -222,6 +222,9 @@ const fn rule(
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::string::ToString;
+
     use super::ViolationRule;
 
     #[test]
@@ -230,6 +233,8 @@ mod tests {
             assert_eq!(rule.id as usize, index);
             assert_eq!(rule.id.rule(), rule);
             assert_eq!(ViolationRule::by_name(rule.name), Some(rule));
+            assert_eq!((rule.id.name(), rule.id.clause()), (rule.name, rule.clause));
+            assert_eq!(rule.id.to_string(), rule.name);
             assert!(!rule.clause.is_empty() && rule.sentence.ends_with('.'), "{}", rule.name);
         }
     }

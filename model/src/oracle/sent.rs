@@ -183,11 +183,7 @@ impl Candidate {
             return Err(flags_of(segment));
         }
         let snd = self.tcb.snd;
-        let taken = segment.ack - self.tcb.rcv.nxt;
-        if taken > 0 && taken <= self.refused {
-            (self.tcb.rcv.nxt, self.tcb.rcv.wnd) = (segment.ack, 0);
-            self.refused = 0;
-        }
+        self.take_refused(segment.ack);
         if segment.ack != self.tcb.rcv.nxt {
             return Err(Mismatch::Acknowledgment { expected: self.tcb.rcv.nxt, seen: segment.ack });
         }

@@ -20,14 +20,11 @@ impl Step<'_> {
         if self.transmit {
             self.output(burst, false);
         }
-        match self.tcb.state {
-            State::Closed | State::Listen => return,
-            _ => match self.reply {
-                Reply::None => {}
-                Reply::Now => self.send_ack(),
-                Reply::Delayable if self.tcb.timers.has(Timer::DelayedAck) => {}
-                Reply::Delayable => self.start(Timer::DelayedAck, self.profile.limits.delayed_ack),
-            },
+        match self.reply {
+            Reply::None => {}
+            Reply::Now => self.send_ack(),
+            Reply::Delayable if self.tcb.timers.has(Timer::DelayedAck) => {}
+            Reply::Delayable => self.start(Timer::DelayedAck, self.profile.limits.delayed_ack),
         }
         if self.tcb.state != State::TimeWait {
             self.arm();

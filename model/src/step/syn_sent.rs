@@ -45,7 +45,7 @@ impl Step<'_> {
     fn take_syn(&mut self, syn: &Segment) {
         self.agree(syn);
         let rcv = &mut self.tcb.rcv;
-        (rcv.irs, rcv.nxt, rcv.last_ack) = (syn.seq, syn.seq + 1, syn.seq + 1);
+        (rcv.irs, rcv.nxt) = (syn.seq, syn.seq + 1);
     }
 
     fn syn_acknowledged(&mut self, segment: &Segment) {

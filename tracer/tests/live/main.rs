@@ -9,15 +9,25 @@ mod adopt;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod cut_short;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod flood;
 #[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod long_timers;
 #[cfg(test)]
 mod loss;
+#[cfg(test)]
+mod many;
+#[cfg(test)]
+mod mixed;
 #[cfg(test)]
 mod netem;
 #[cfg(test)]

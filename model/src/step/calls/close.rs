@@ -96,7 +96,7 @@ impl Step<'_> {
                     AfterReset::Closed => self.delete(),
                     AfterReset::TimeWait => {
                         let snd = &mut self.tcb.snd;
-                        (snd.una, snd.queued, snd.pushed) = (snd.nxt, 0, 0);
+                        (snd.queued, snd.pushed) = (0, 0);
                         self.enter_time_wait();
                     }
                 }

@@ -3,6 +3,7 @@
 use crate::effect::Done;
 use crate::event::{CallError, Remote};
 use crate::rule::Rule;
+use crate::segment::FastOpen;
 use crate::state::State;
 use crate::step::Step;
 use crate::tcb::Fin;
@@ -57,7 +58,7 @@ impl Step<'_> {
                 }
                 self.queue(len, push, urgent);
                 if self.tcb.state == State::SynSent && self.tcb.snd.nxt == self.tcb.snd.iss {
-                    let carries_cookie = self.choices.fast_open.is_some();
+                    let carries_cookie = matches!(self.choices.fast_open, Some(FastOpen::Cookie(_)));
                     let ride = if carries_cookie { len.min(self.syn_room()) } else { 0 };
                     self.first_syn(ride);
                 }
