@@ -30,11 +30,12 @@ fn state(context: &BtfTracePointContext, copy: u8) {
         }
         return;
     }
-    let cookie = if is_clone(from, to) { clones_cookie(sock, tcp) } else { cookie(sock) };
+    let is_clone = is_clone(from, to);
+    let cookie = if is_clone { clones_cookie(sock, tcp) } else { cookie(sock) };
     // A socket that connects again and again repeats its transitions, but never its sequence numbers.
     let what = u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 | (from as u64) << 8 | to as u64;
     if claim(Hook::State, copy, Firing { life: life(sock, cookie), what }) {
-        note_clone(from == i32::from(tcp_state::LISTEN) && to == i32::from(tcp_state::SYN_RECV));
+        note_clone(is_clone);
         emit(context, Hook::State, copy, |record| {
             fill(record, tcp, cookie);
             record.from = from as u8;
