@@ -5,7 +5,9 @@ use std::{
     thread,
 };
 
-use crate::support::{agent::Agent, books, load::Family, namespace::Namespace, nginx::Nginx, turn};
+use crate::support::{
+    agent::Agent, books, guest::share, load::Family, namespace::Namespace, nginx::Nginx, turn,
+};
 
 /// Connections of each kind: v4 and v6, closed after one answer and kept.
 fn each() -> u64 {
@@ -63,7 +65,7 @@ fn kept(nginx: &Nginx<'_>, family: Family) -> (u64, u64) {
     thread::scope(|scope| {
         let work = || {
             let mut sum = (0, 0);
-            while begun.fetch_add(1, Ordering::Relaxed) < EACH {
+            while begun.fetch_add(1, Ordering::Relaxed) < each() {
                 let (answers, connections) = nginx.fetch(family, "kept?[1-3]");
                 sum = (sum.0 + answers, sum.1 + connections);
             }
