@@ -1,10 +1,11 @@
-//! Tasks of this repository: `cargo xtask setup|run|test|check|bench|docs`.
+//! Tasks of this repository: `cargo xtask setup|run|test|check|bench|docs|vm`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod cache;
 mod cargo;
 mod check;
 mod command;
@@ -14,6 +15,7 @@ mod privilege;
 mod run;
 mod setup;
 mod test;
+mod vm;
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -37,6 +39,8 @@ enum Task {
     Bench(bench::Options),
     /// Write the generated documents anew
     Docs,
+    /// Run the live tests on other kernels, in QEMU
+    Vm(vm::Options),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,8 @@ enum Error {
     Bench(#[from] bench::Error),
     #[error(transparent)]
     Docs(#[from] docs::Error),
+    #[error(transparent)]
+    Vm(#[from] vm::Error),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +79,7 @@ fn perform(task: Task) -> Result<(), Error> {
         Task::Check => check::check()?,
         Task::Bench(options) => bench::bench(&options)?,
         Task::Docs => docs::docs()?,
+        Task::Vm(options) => vm::vm(&options)?,
     }
     Ok(())
 }

@@ -37,6 +37,12 @@ pub fn for_build() -> Result<Toolchain, Error> {
     Ok(toolchain)
 }
 
+/// What building for another target needs: that target's standard library.
+pub fn for_guest(target: &'static str) -> Result<(), Error> {
+    let toolchain = for_build()?;
+    Ok(toolchain.ensure_target(target)?)
+}
+
 /// What `cargo xtask check` needs.
 pub fn for_check() -> Result<(), Error> {
     let toolchain = for_build()?;

@@ -26,10 +26,10 @@ pub fn cookie(sock: Kernel) -> u64 {
     unsafe { bpf_get_socket_cookie(sock.cast_mut()) }
 }
 
-/// What tells this socket's life from all others: its cookie, or its address where there are no cookies.
+/// What tells this socket's life from all others: its cookie, or its address where it has none.
 #[inline(always)]
 pub fn life(sock: Kernel, cookie: u64) -> u64 {
-    if has_cookies() == 0 { sock as u64 } else { cookie }
+    if cookie == 0 { sock as u64 } else { cookie }
 }
 
 /// `sock` as a `tcp_sock`; null for everything else, MPTCP and other protocols included.
