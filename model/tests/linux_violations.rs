@@ -89,6 +89,8 @@ fn repeated_state() {
     let closing_last =
         || Story::closed_second("client").step(CW, LA, shut_write(close_wait()), ok(Code::R14));
     caught(closing_last, LA, LA, closing(last_ack()), ViolationId::RepeatedState, by_segment);
+    let without_user = Evidence { dead: true, ..closing(last_ack()) };
+    caught(closing_last, LA, LA, closing(last_ack()), ViolationId::RepeatedState, without_user);
     // MPTCP sets the states of its subflows without a look at what they are.
     let subflow = Evidence { is_mptcp: true, ..established() };
     open().step(EST, EST, subflow, unknown(Inconclusive::Unclassified));

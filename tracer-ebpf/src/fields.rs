@@ -79,6 +79,12 @@ fields! {
     RequestSynackTime = "tcp_request_sock" "snt_synack" 8 optional;
     RequestIsnReceived = "tcp_request_sock" "rcv_isn" 4 optional;
     RequestIsnSent = "tcp_request_sock" "snt_isn" 4 optional;
+    Listener = "sock_common" "skc_listener" 8 optional;
+    AckBacklog = "sock" "sk_ack_backlog" 4 optional;
+    MaxAckBacklog = "sock" "sk_max_ack_backlog" 4 optional;
+    DeferAccept = "inet_connection_sock" "icsk_accept_queue.rskq_defer_accept" 1 optional;
+    SegmentFlags = "tcp_skb_cb" "tcp_flags" 1 optional;
+    SegmentControl = "sk_buff" "cb" 8 optional;
     TimerFunction = "timer_list" "function" 8 optional;
     TimerExpires = "timer_list" "expires" 8 optional;
 }

@@ -168,12 +168,12 @@ impl Stream {
         self.continued = None;
         let mut end = None;
         loop {
-            match reader.next() {
+            match reader.next_frame() {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     let mut entries = Entries::new(&frame.entries);
                     loop {
-                        match entries.next() {
+                        match entries.next_entry() {
                             Ok(None) => break,
                             Ok(Some(Entry::End(found))) => end = Some(found),
                             Ok(Some(entry)) => self.entry(entry, begun.monotonic_ns, &file, listener),

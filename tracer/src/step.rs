@@ -83,7 +83,7 @@ pub enum StepKind {
         /// Nanoseconds it lived; `None` when its beginning was not seen.
         lived: Option<u64>,
     },
-    /// The RFC demanded TIME-WAIT, and the kernel made none.
+    /// The kernel had no room for the minisocket of a TIME-WAIT that was due, or of an orphan's FIN-WAIT-2.
     TimewaitSkipped,
     /// The socket is gone.
     Destroyed,
@@ -177,9 +177,11 @@ pub enum TimewaitPath {
 pub enum TimewaitEnd {
     /// Its time was over.
     Expired,
-    /// Our connect or a new SYN took the addresses.
-    Reused,
-    /// An RST (RFC 1337's assassination).
+    /// Our connect took the addresses and ports.
+    ReusedByConnect,
+    /// The peer's SYN opened the next connection.
+    ReusedBySyn,
+    /// An RST came (RFC 1337's assassination); to what came for an orphan in FIN_WAIT2, one was sent.
     Reset,
     /// `ss -K`.
     Destroyed,
@@ -215,7 +217,7 @@ labels!(TimewaitPath {
     FinWait1 = "fin_wait1", FinWait2 = "fin_wait2", Closing = "closing", Minisocket = "minisocket",
 });
 labels!(TimewaitEnd {
-    Expired = "expired", Reused = "reused", Reset = "reset", Destroyed = "destroyed", Purged = "purged",
+    Expired = "expired", ReusedByConnect = "reused", ReusedBySyn = "reused", Reset = "reset", Destroyed = "destroyed", Purged = "purged",
     Unknown = "unknown",
 });
 

@@ -322,8 +322,8 @@ fn fin_wait_2_orphan(evidence: &Evidence, history: &History) -> Result<CloseCaus
         (_, false) => Err(Inconclusive::MissingHook),
         // close() came after the ACK of our FIN: the kernel wanted a minisocket, then or later, and got none. Where
         // that ACK came after close(), late data in the same segment is as likely, and only the reset that follows
-        // would tell.
-        (true, true) if history.previous == Some(Transition::new(FinWait2, FinWait2)) => {
+        // tells.
+        (true, true) if history.settled || history.previous == Some(Transition::new(FinWait2, FinWait2)) => {
             Ok(CloseCause::TimeWaitSkipped)
         }
         (true, true) => Err(Inconclusive::Unclassified),

@@ -25,11 +25,13 @@ pub(super) fn broken(transition: Transition, evidence: &Evidence, history: &Hist
     checks.into_iter().find_map(|check| check(transition, evidence, history))
 }
 
-/// A state is announced again by close() after shutdown() alone (tcp_close_state), and close() holds the socket. An MPTCP
-/// connection sets its subflows' states without looking at what they are.
+/// A state is announced again by close() after shutdown() alone (tcp_close_state), which holds the socket and has not let
+/// go of its user yet (sock_orphan comes later). An MPTCP connection sets its subflows' states without looking at what
+/// they are.
 fn repeated(transition: Transition, evidence: &Evidence, _: &History) -> Option<ViolationId> {
     let repeats = transition.from == transition.to && transition.from != Close && !evidence.is_mptcp;
-    (repeats && evidence.owner == Some(Owner::Softirq)).then_some(ViolationId::RepeatedState)
+    (repeats && (evidence.dead || evidence.owner == Some(Owner::Softirq)))
+        .then_some(ViolationId::RepeatedState)
 }
 
 fn sequence_order(transition: Transition, evidence: &Evidence, _: &History) -> Option<ViolationId> {

@@ -256,6 +256,7 @@ impl Sinks for Agent {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
+        self.metrics.cookies_failed(report.cookies_failed);
         self.metrics.compared();
         let differences = sentences(report);
         for news in differences.iter().filter(|difference| !self.differences.contains(*difference)) {

@@ -29,8 +29,8 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         | Field::RcvNxt
         | Field::CopiedSeq
         | Field::LingerTime
-        | Field::Linger2
         | Field::TotalRetrans
+        | Field::Linger2
         | Field::FastOpenRequest => return None,
         Field::RemoteV6 | Field::LocalV6 => "Addresses of IPv6 sockets are shown as [::].",
         Field::NetCookie => {
@@ -53,6 +53,12 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         Field::RequestSynackTime => "Handshakes of servers cannot be timed from their SYN,ACK.",
         Field::RequestIsnReceived | Field::RequestIsnSent => {
             "Half-open requests are shown without their initial sequence numbers."
+        }
+        Field::Listener | Field::AckBacklog | Field::MaxAckBacklog | Field::DeferAccept => {
+            "A half-open request that a full or vanished listener ended cannot be told from others."
+        }
+        Field::SegmentFlags | Field::SegmentControl => {
+            "A half-open request that a second SYN reset cannot be told from one that found the listener full."
         }
         Field::TimerFunction => {
             "Timers cannot be told apart, so neither TIME_WAIT minisockets nor half-open requests are followed."

@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use aya::programs::Iter;
 use rustix::process::{Resource, getrlimit};
-use tracer_ebpf::{FIELDS, Hook, Source};
+use tracer_ebpf::{CALLER_FUNCTIONS, FIELDS, Hook, Source};
 
 use super::{
     adopt,
@@ -30,6 +30,8 @@ pub struct Probe {
     pub trial: Option<Result<Trial, LoadError>>,
     /// The timer handlers, and whether `/proc/kallsyms` tells their addresses.
     pub symbols: Vec<(&'static str, bool)>,
+    /// The functions that end minisockets early, and whether `/proc/kallsyms` tells their addresses.
+    pub callers: Vec<(&'static str, bool)>,
     /// Network namespaces that the agent finds.
     pub namespaces: usize,
     /// The mode of `/sys/kernel/security/lockdown`; `None` where there is no such file.
@@ -96,14 +98,15 @@ impl Probe {
         let trial = types.as_ref().ok().map(try_out);
         let uname = rustix::system::uname();
         let handlers = ["tw_timer_handler", "reqsk_timer_handler"];
-        let addresses = kallsyms::addresses(handlers).unwrap_or_default();
+        let callers = CALLER_FUNCTIONS.map(|(function, _)| function);
         Self {
             release: uname.release().to_string_lossy().into_owned(),
             machine: uname.machine().to_string_lossy().into_owned(),
             privileges: Privileges::of_this_thread(),
             types: types.map(|types| TypeFacts::new(&types)),
             trial,
-            symbols: handlers.into_iter().zip(addresses.map(|address| address.is_some())).collect(),
+            symbols: found(handlers),
+            callers: found(callers),
             namespaces: netns::all().len(),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|text| lockdown_mode(&text)),
             jit: read("/proc/sys/net/core/bpf_jit_enable"),
@@ -121,6 +124,12 @@ impl Probe {
     pub fn can_trace(&self) -> bool {
         matches!(&self.trial, Some(Ok(trial)) if trial.hooks.iter().any(|status| status.hook == Hook::State && status.copies > 0))
     }
+}
+
+/// Which of these functions `/proc/kallsyms` tells.
+fn found<const N: usize>(functions: [&'static str; N]) -> Vec<(&'static str, bool)> {
+    let addresses = kallsyms::addresses(functions).unwrap_or([None; N]);
+    functions.into_iter().zip(addresses.map(|address| address.is_some())).collect()
 }
 
 impl Default for Probe {

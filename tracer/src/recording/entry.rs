@@ -227,8 +227,7 @@ impl<'a> Entries<'a> {
     /// # Errors
     ///
     /// [`Invalid`]; there is nothing more to be had then.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would go on behind an error")]
-    pub fn next(&mut self) -> Result<Option<Entry<'a>>, Invalid> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'a>>, Invalid> {
         loop {
             if let (left @ 1.., tag) = self.run {
                 self.run.0 = left - 1;
@@ -320,7 +319,7 @@ mod tests {
 
     fn decoded(bytes: &[u8]) -> Vec<Entry<'_>> {
         let mut entries = Entries::new(bytes);
-        std::iter::from_fn(|| entries.next().unwrap()).collect()
+        std::iter::from_fn(|| entries.next_entry().unwrap()).collect()
     }
 
     #[test]
@@ -371,11 +370,14 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_said() {
-        assert_eq!(Entries::new(&[99]).next(), Err(Invalid::Tag(99)));
-        assert_eq!(Entries::new(&[LOST, 200, 0]).next(), Err(Invalid::Hook(200)));
-        assert_eq!(Entries::new(&[FLUSH, 0, 0]).next(), Err(Invalid::Short { tag: FLUSH }));
-        assert_eq!(Entries::new(&[END, 2]).next(), Err(Invalid::End(2)));
-        assert_eq!(Entries::new(&[RECORDS, 1, 0, 0, 0, 7]).next(), Err(Invalid::Short { tag: RECORDS }));
-        assert_eq!(Entries::new(&[]).next(), Ok(None));
+        assert_eq!(Entries::new(&[99]).next_entry(), Err(Invalid::Tag(99)));
+        assert_eq!(Entries::new(&[LOST, 200, 0]).next_entry(), Err(Invalid::Hook(200)));
+        assert_eq!(Entries::new(&[FLUSH, 0, 0]).next_entry(), Err(Invalid::Short { tag: FLUSH }));
+        assert_eq!(Entries::new(&[END, 2]).next_entry(), Err(Invalid::End(2)));
+        assert_eq!(
+            Entries::new(&[RECORDS, 1, 0, 0, 0, 7]).next_entry(),
+            Err(Invalid::Short { tag: RECORDS })
+        );
+        assert_eq!(Entries::new(&[]).next_entry(), Ok(None));
     }
 }

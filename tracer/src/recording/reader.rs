@@ -122,7 +122,7 @@ impl<R: Read> Reader<R> {
     /// # Errors
     ///
     /// [`ReadError`] when the file is damaged or cut off; what was read before is good.
-    pub fn next(&mut self) -> Result<Option<Frame>, ReadError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
         let begin = self.position;
         let file = self.file.clone();
         let mut source = Source { input: &mut self.input, file: file.clone(), position: begin };

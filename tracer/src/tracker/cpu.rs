@@ -3,6 +3,7 @@
 
 use tracer_ebpf::Hook;
 
+use super::held::Held;
 use crate::event::{Event, What};
 
 /// Processors that have a slot of their own. Linux knows no more; other numbers come from damaged records.
@@ -27,6 +28,30 @@ pub(super) struct Cpu {
     pub(super) connecting: Option<u64>,
     /// The listener that was closed here last.
     pub(super) listener_closed: Option<ListenerClosed>,
+    /// The RST that was sent here, until the next event.
+    pub(super) answered: Option<Answered>,
+    /// A transition that the next event here explains.
+    pub(super) held: Option<Held>,
+}
+
+/// An RST that answers a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    netns: u64,
+    port: u16,
+    /// That segment is a SYN.
+    pub(super) syn: bool,
+}
+
+impl Answered {
+    pub(super) const fn new(event: &Event, syn: bool) -> Self {
+        Self { netns: event.socket.netns, port: event.flow.local.port(), syn }
+    }
+
+    /// True when the listener of this request sent it.
+    pub(super) const fn is_for(&self, request: &Event) -> bool {
+        self.netns == request.socket.netns && self.port == request.flow.local.port()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ mod books;
 mod connection;
 mod cpu;
 mod handshake;
+mod held;
 mod hooks;
 mod refresh;
 mod request;
@@ -26,7 +27,13 @@ pub use self::{
     refresh::{Listing, SETTLED},
     story::{Moment, Story},
 };
-use self::{cpu::Cpus, hooks::Sight, request::Request, table::Table, timewait::Timewait};
+use self::{
+    cpu::{Answered, Cpus},
+    hooks::Sight,
+    request::Request,
+    table::Table,
+    timewait::Timewait,
+};
 use crate::{
     event::{Event, SocketId, TimerAction, What},
     step::{HandshakeResult, Step, StepKind, Untimed},
@@ -104,7 +111,13 @@ impl Tracker {
             each(Step { event, connection, kind: StepKind::Duplicate });
             return;
         }
-        if cpu.pending.is_some() {
+        if !matches!(event.what, What::Request { .. }) {
+            cpu.answered = None;
+        }
+        if let Some(held) = cpu.held.take_if(|held| !held.goes_on(event)) {
+            self.release(held, Some(event), each);
+        }
+        if self.cpus.get(number).pending.is_some() {
             self.resolve(number, Some(event), each);
         }
         match event.what {
@@ -113,15 +126,18 @@ impl Tracker {
             }
             What::Destroyed { .. } => self.destroyed(event, each),
             What::ResetReceived { .. } => self.reset(event, false, each),
-            What::ResetSent { .. } => self.reset(event, true, each),
+            What::ResetSent { answers_syn, .. } => {
+                self.cpus.get(number).answered = Some(Answered::new(event, answers_syn));
+                self.reset(event, true, each);
+            }
             What::SynRetransmitted => self.syn_retransmitted(event, each),
             What::SynAckRetransmitted { .. } => {
                 each(Step { event, connection: None, kind: StepKind::SynAckRetransmit });
             }
-            What::Timewait { action, substate, expires: _ } => {
+            What::Timewait { action, substate, .. } => {
                 self.timewait(event, number, action, substate, each);
             }
-            What::Request { action, synack_time, retransmits: _ } => {
+            What::Request { action, synack_time, .. } => {
                 self.request(event, number, action, synack_time, each);
             }
             What::Exists { .. } | What::Swept | What::Missing => {}
@@ -134,8 +150,13 @@ impl Tracker {
     pub fn flush(&mut self, now: u64, each: &mut impl FnMut(Step<'_>)) {
         let now = if std::mem::replace(&mut self.quiet, true) { now } else { self.latest };
         for number in self.cpus.numbers() {
+            let is_over = |time: u64| time.saturating_add(PENDING) <= now;
+            let slot = self.cpus.get(number);
+            if let Some(held) = slot.held.take_if(|held| is_over(held.time())) {
+                self.release(held, None, each);
+            }
             let pending = &self.cpus.get(number).pending;
-            if pending.as_ref().is_some_and(|event| event.time.saturating_add(PENDING) <= now) {
+            if pending.as_ref().is_some_and(|event| is_over(event.time)) {
                 self.resolve(number, None, each);
             }
         }

@@ -16,6 +16,7 @@ use super::{
     Connection, Tracker,
     cpu::{DOUBLED, ListenerClosed, Newborn},
     handshake,
+    held::Held,
     hooks::Sight,
     key,
 };
@@ -153,14 +154,21 @@ impl Tracker {
         self.books.enter(transition.to, connection.family(), netns);
         let connection = Some(connection);
         let step = |kind| Step { event, connection, kind };
-        each(step(StepKind::Transition { transition, evidence: *evidence, history, hole, spent }));
+        let held =
+            connection.and_then(|known| Held::new(event, known, transition, evidence, &history, hole, spent));
+        let is_held = held.is_some();
+        if is_held {
+            self.cpus.get(cpu).held = held;
+        } else {
+            each(step(StepKind::Transition { transition, evidence: *evidence, history, hole, spent }));
+        }
         if let Some(kind) = lost_outcome {
             each(step(kind));
         }
         if let Some(Outcome(result)) = result {
             each(step(self.outcome(event, &attempt, evidence, result)));
         }
-        if time_wait_skipped(transition, evidence, &history, hole) {
+        if !is_held && time_wait_skipped(transition, evidence, &history, hole) {
             each(step(StepKind::TimewaitSkipped));
         }
         if transition.to == Close {
@@ -414,8 +422,8 @@ fn cause_of_failure(
     handshake::result(transition, evidence, cause).map(Outcome)
 }
 
-/// The RFC wanted TIME-WAIT here, and the kernel made no minisocket.
-fn time_wait_skipped(
+/// The kernel had no room for the minisocket that comes here.
+pub(super) fn time_wait_skipped(
     transition: Transition,
     evidence: &Evidence,
     history: &History,
@@ -425,7 +433,6 @@ fn time_wait_skipped(
         && hole.is_none()
         && history.timewait_created.is_none()
         && judge(transition, evidence, history).cause == Some(CloseCause::TimeWaitSkipped)
-        && (transition.from == Closing || evidence.done)
 }
 
 /// What the judge may know before this transition.

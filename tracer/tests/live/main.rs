@@ -9,13 +9,24 @@ mod adopt;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod cut_short;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod flood;
 #[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod loss;
+#[cfg(test)]
+mod many;
+#[cfg(test)]
+mod mixed;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod peace;

@@ -254,11 +254,11 @@ fn reason(operator: &str, transition: &str) -> &'static str {
         ("LAST-ACK ends, our FIN not acknowledged", _) => {
             "nobody holds the socket any more, and of such the kernel may drop one in silence (tcp_orphan limits)"
         }
-        ("enters another state", "established>close" | "fin_wait1>close") => {
+        ("enters another state", "established>close") => {
             "that close sets the fields which FIN-WAIT-1 asks for, and it was the last transition: a lost end is no verdict"
         }
-        ("stays where it is", "last_ack>close" | "fin_wait2>close" | "fin_wait1>close") => {
-            "a task was at work, so it looks like close() after shutdown(); a lost end is no verdict"
+        ("stays where it is", "last_ack>close") => {
+            "a task was at work and had not closed yet, so it looks like close() after shutdown(); a lost end is no verdict"
         }
         _ => "NOT EXPLAINED",
     }

@@ -52,7 +52,7 @@ fn both_formats_hold_the_same_rows_with_types_that_engines_know() {
                 (Value::String(text), Field::Str(found)) => assert_eq!(text, found, "{name}"),
                 (Value::Bool(value), Field::Bool(found)) => assert_eq!(value, found, "{name}"),
                 (Value::Number(number), Field::ULong(found)) => {
-                    assert_eq!(number.as_u64(), Some(*found), "{name}")
+                    assert_eq!(number.as_u64(), Some(*found), "{name}");
                 }
                 (Value::Number(number), Field::UInt(found)) => {
                     assert_eq!(number.as_u64(), Some(u64::from(*found)), "{name}");
@@ -61,7 +61,7 @@ fn both_formats_hold_the_same_rows_with_types_that_engines_know() {
                     assert_eq!(number.as_u64(), Some(u64::from(*found)), "{name}");
                 }
                 (Value::Number(number), Field::Double(found)) => {
-                    assert_eq!(number.as_f64(), Some(*found), "{name}")
+                    assert_eq!(number.as_f64(), Some(*found), "{name}");
                 }
                 (
                     Value::String(time),

@@ -200,6 +200,11 @@ impl Metrics {
         self.comparisons.inc();
     }
 
+    /// Counts SYN cookies that failed, which only the kernel's own counter tells.
+    pub fn cookies_failed(&self, count: u64) {
+        self.handshakes.cookies_failed(count);
+    }
+
     /// Sets our count minus the kernel's.
     pub fn kernel_difference(&self, counter: KernelCounter, difference: i64) {
         if let Ok(gauge) = self.differences.get_metric_with_label_values(&[counter.name()]) {

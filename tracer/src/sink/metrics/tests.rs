@@ -200,7 +200,7 @@ fn segments_sent_again() {
 #[test]
 fn a_sent_reset_has_the_kernels_reason_and_a_received_one_none() {
     let sent = |number| {
-        let what = What::ResetSent { reason: ResetReason::Other, number, active: false };
+        let what = What::ResetSent { reason: ResetReason::Other, number, active: false, answers_syn: false };
         recorded(StepKind::Reset { sent: true }, what, None)
     };
     assert_eq!(sent(1), once(&[r#"resets_total{direction="sent",reason="no_socket"}"#]));
@@ -216,7 +216,8 @@ fn a_sent_reset_has_the_kernels_reason_and_a_received_one_none() {
 #[test]
 fn a_kernel_without_reasons_says_unsupported() {
     let metrics = Metrics::new(&Kernel::default()).expect("distinct names");
-    let event = event(What::ResetSent { reason: ResetReason::Unknown, number: 0, active: true });
+    let event =
+        event(What::ResetSent { reason: ResetReason::Unknown, number: 0, active: true, answers_syn: false });
     let kind = StepKind::Reset { sent: true };
     let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
     assert_eq!(

@@ -198,7 +198,7 @@ impl From<CreateError> for Failure {
 fn records(entries: &[u8]) -> u64 {
     let mut entries = Entries::new(entries);
     let mut records = 0;
-    while let Ok(Some(entry)) = entries.next() {
+    while let Ok(Some(entry)) = entries.next_entry() {
         records +=
             u64::from(matches!(entry, Entry::Input(Input::Listed(_) | Input::Record(_) | Input::Shown(_))));
     }

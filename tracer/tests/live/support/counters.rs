@@ -100,16 +100,24 @@ pub fn of(namespace: &Namespace) -> Counters {
 
 /// Sockets by state, of every namespace of the host, as `/proc/net/tcp` lists them: minisockets by their substate.
 pub fn sockets() -> BTreeMap<&'static str, u64> {
-    let mut counts: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
-    for tables in in_each_namespace(|| [net("tcp"), net("tcp6")]).values() {
-        for line in tables.iter().flat_map(|table| table.lines().skip(1)) {
-            let number =
-                line.split_ascii_whitespace().nth(3).and_then(|field| usize::from_str_radix(field, 16).ok());
-            let state = number
-                .and_then(|number| STATES.get(number.checked_sub(1)?))
-                .expect("a state in /proc/net/tcp");
-            *counts.get_mut(state).expect("every state has a count") += 1;
+    let mut sums: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
+    for counts in in_each_namespace(sockets_here).values() {
+        for (state, count) in counts {
+            *sums.get_mut(state).expect("every state has a count") += count;
         }
+    }
+    sums
+}
+
+/// As [`sockets`], of the thread's namespace alone.
+pub fn sockets_here() -> BTreeMap<&'static str, u64> {
+    let mut counts: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
+    for line in [net("tcp"), net("tcp6")].iter().flat_map(|table| table.lines().skip(1)) {
+        let number =
+            line.split_ascii_whitespace().nth(3).and_then(|field| usize::from_str_radix(field, 16).ok());
+        let state =
+            number.and_then(|number| STATES.get(number.checked_sub(1)?)).expect("a state in /proc/net/tcp");
+        *counts.get_mut(state).expect("every state has a count") += 1;
     }
     counts
 }
