@@ -292,6 +292,9 @@ mod tests {
             for profile in [RFC9293_LITERAL, RFC9293_INTENT, LINUX] {
                 let turned = Departures::of(index).apply(&profile);
                 assert_eq!(turned == profile, index >= HABITS || (one_of_three && turned == profile));
+                // The two switches of contradiction 7 turn together.
+                let both = turned.fin_again_restarts == profile.fin_again_restarts;
+                assert_eq!(both, turned.time_wait_ack == profile.time_wait_ack);
                 let again = Departures::of(index).apply(&turned);
                 assert_eq!(again, if one_of_three { turned } else { profile }, "{}", departure.name);
             }
