@@ -4,6 +4,7 @@
 //! ring -> decode::decode -> Event -> tracker -> Step -> checker -> Finding -> sinks
 //! ```
 
+pub mod audit;
 pub mod checker;
 pub mod cli;
 pub mod decode;
