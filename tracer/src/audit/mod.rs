@@ -1,3 +1,8 @@
 //! The audit: how well the running kernel's TCP conforms to RFC 9293.
 
+pub mod play;
 pub mod report;
+pub mod scenario;
+pub mod account;
+pub mod stream;
+pub mod world;
