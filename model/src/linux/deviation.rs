@@ -37,6 +37,13 @@ pub enum DeviationId {
     CrossedSynAckChallenged,
     ListenSendMissing,
     FastIsnClock,
+    SynResetsHalfOpen,
+    ReopenedTimeWaitLost,
+    EmptySegmentAtEdge,
+    HardIcmpIgnored,
+    ShortRetransmissionTimeout,
+    TailLossProbe,
+    RateLimitedAnswer,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -92,7 +99,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 38] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -468,6 +475,91 @@ impl Deviation {
             why: "The clock behind initial sequence numbers ticks every 64 ns instead of every 4 us; the keyed hash \
                   is as the RFC asks.",
             operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::SynResetsHalfOpen,
+            name: "syn-resets-half-open",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fourth; RFC 5961 section 4",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "A SYN in the window of a half-open request, other than the first one again, draws a reset, and the \
+                  request is dropped. The RFC returns to LISTEN in silence, or challenges where RFC 5961 is carried \
+                  over.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::ReopenedTimeWaitLost,
+            name: "reopened-time-wait-lost",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.6.1",
+            requirement: Some("MAY-2"),
+            function: "tcp_v4_rcv, tcp_v6_rcv",
+            why: "A newer SYN ends TIME-WAIT for good. Should it prove to be an old duplicate the connection does not \
+                  return to TIME-WAIT, which the RFC makes a condition of reopening.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::EmptySegmentAtEdge,
+            name: "empty-segment-at-edge",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "A segment without text is accepted at the very right edge of the window as well, so that two sides \
+                  whose windows are full of lost text do not refuse the ACKs of each other.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::HardIcmpIgnored,
+            name: "hard-icmp-ignored",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.9.2.2; RFC 5927",
+            requirement: Some("SHLD-26"),
+            function: "tcp_v4_err, tcp_v6_err",
+            why: "A port or protocol unreachable does not abort a synchronized connection, since anyone could forge \
+                  it. The error is kept as a soft one.",
+            operator: "IP_RECVERR tells the application of such errors at once.",
+        },
+        Self {
+            id: DeviationId::ShortRetransmissionTimeout,
+            name: "rto-min-200ms",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.8.1; RFC 6298 section 2.4",
+            requirement: Some("MUST-18"),
+            function: "tcp_set_rto",
+            why: "The retransmission timeout may be as short as 200 ms, where RFC 6298 recommends a second at least: \
+                  networks have become faster, and timestamps and SACK undo what was sent again too early.",
+            operator: "The rto_min of a route, or tcp_rto_min_us from 6.11 on.",
+        },
+        Self {
+            id: DeviationId::TailLossProbe,
+            name: "tail-loss-probe",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.8.1; RFC 8985 section 7",
+            requirement: None,
+            function: "tcp_send_loss_probe, tcp_rack_mark_lost",
+            why: "The last segment is sent again after about two round trips, before the retransmission timeout, so \
+                  that a lost tail is found by selective acknowledgments.",
+            operator: "tcp_early_retrans=0 switches it off.",
+        },
+        Self {
+            id: DeviationId::RateLimitedAnswer,
+            name: "rate-limited-answer",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first; RFC 5961 section 7",
+            requirement: None,
+            function: "tcp_oow_rate_limited",
+            why: "Of segments that are not acceptable and come in a row only one in half a second is answered, so that \
+                  two confused ends do not keep answering each other.",
+            operator: "tcp_invalid_ratelimit (500 ms; 0 answers all).",
         },
     ];
 }

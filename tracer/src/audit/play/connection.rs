@@ -20,6 +20,8 @@ pub struct Connection {
     pub ports: Ports,
     /// The kernel's ISS, once seen.
     pub kernel_iss: Option<Seq>,
+    /// How far the kernel's ISS lies beyond the one before.
+    pub iss_gap: Option<u32>,
     /// The end of the kernel's text that a scenario has waited for.
     pub kernel_taken: Seq,
     /// The end of everything that the kernel has sent.
@@ -55,6 +57,7 @@ impl Connection {
         Self {
             ports,
             kernel_iss: None,
+            iss_gap: None,
             kernel_taken: Seq(0),
             kernel_nxt: Seq(0),
             kernel_edge: Seq(0),
@@ -78,6 +81,7 @@ impl Connection {
         let options = &segment.options;
         if segment.has(Flags::SYN) {
             if self.kernel_iss != Some(segment.seq) {
+                self.iss_gap = self.kernel_iss.map(|before| segment.seq - before);
                 self.kernel_iss = Some(segment.seq);
                 self.kernel_taken = segment.seq;
                 self.kernel_nxt = segment.seq;

@@ -152,6 +152,7 @@ fn mismatch(pattern: &Pattern, connection: &Connection, parsed: &Parsed) -> Opti
         traffic_class,
         hops,
         ip_options,
+        iss_gap,
     } = pattern;
     let segment = &parsed.segment;
     let options = &segment.options;
@@ -195,13 +196,14 @@ fn mismatch(pattern: &Pattern, connection: &Connection, parsed: &Parsed) -> Opti
         (fast_open.is_none_or(|there| there == options.fast_open.is_some()), "Fast Open option"),
         (traffic_class.is_none_or(|class| class == parsed.traffic_class), "traffic class"),
         (hops.is_none_or(|hops| hops == parsed.hops), "TTL"),
+        (iss_gap.is_none() || connection.iss_gap.is_some_and(|gap| within(iss_gap, gap)), "ISS"),
         (ip_options.is_none_or(|length| length == parsed.ip_options), "IP options"),
     ];
     let wrong = checks.iter().find(|(fits, _)| !fits);
     wrong.map(|(_, what)| {
         format!(
-            "another {what} (options {options:?}, sack {sacked:?}, urgent {}, class {}, ttl {}, ip options {})",
-            segment.urgent, parsed.traffic_class, parsed.hops, parsed.ip_options
+            "another {what} (ISS gap {:?}, options {options:?}, sack {sacked:?}, urgent {}, class {}, ttl {}, ip options {})",
+            connection.iss_gap, segment.urgent, parsed.traffic_class, parsed.hops, parsed.ip_options
         )
     })
 }

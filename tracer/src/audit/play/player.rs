@@ -25,7 +25,7 @@ use crate::audit::{
         Action, Alternative, Awaited, Call, Direction, ERRORS, Expected, Forgery, Icmp, Script, SocketOption, Step,
     },
     stream::Stream,
-    world::{self, Addresses, Forged, Parsed, World, WorldError, addresses},
+    world::{self, Addresses, Forged, World, WorldError, addresses},
 };
 
 /// Why a scenario could not be played.
@@ -447,11 +447,13 @@ impl<'a> Player<'a> {
                 socket.listen(*backlog)?;
                 user.listener = Some(socket);
             }
-            Call::Connect { to } => {
+            Call::Connect { to, bound } => {
                 let there = to.map_or(there, |address| SocketAddr::new(address, there.port()));
                 if user.socket(place).is_err() {
                     let socket = user.make(place, here)?;
-                    socket.bind(here)?;
+                    // Only the port: which address fits is for IP to say (MUST-44).
+                    let any = if here.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0_u16; 8]) };
+                    socket.bind(if *bound { here } else { SocketAddr::new(any, here.port()) })?;
                     user.put(place, Some(socket));
                 }
                 user.socket(place)?.connect(there)?;

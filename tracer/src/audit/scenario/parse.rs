@@ -279,8 +279,9 @@ fn user(words: &[&str]) -> Result<Action, Wrong> {
             let backlog = word.strip_prefix("backlog=").ok_or_else(|| unknown(word, ["backlog=N"].into_iter()))?;
             Call::Listen { backlog: value(backlog, "number")? }
         }
-        ("connect", []) => Call::Connect { to: None },
-        ("connect", ["to", address]) => Call::Connect { to: Some(value(address, "address")?) },
+        ("connect", []) => Call::Connect { to: None, bound: false },
+        ("connect", ["bound"]) => Call::Connect { to: None, bound: true },
+        ("connect", ["to", address]) => Call::Connect { to: Some(value(address, "address")?), bound: false },
         ("accept", []) => Call::Accept,
         ("send", [len]) => Call::Send { len: value(len, "number of octets")?, urgent: false, more: false },
         ("send", [len, "urgent"]) => Call::Send { len: value(len, "number of octets")?, urgent: true, more: false },
@@ -407,6 +408,7 @@ fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {
                     .ok_or_else(|| incomplete("sack=", "FROM-TO"))?;
                 made.sack = Some(Some((value(from, "number")?, value(to, "number")?)));
             }
+            ("issgap", _) => made.iss_gap = Some(range(given)?),
             ("nopsh", "") => made.not_pushed = true,
             ("noecn", "") => made.ecn_bits = Some(0),
             ("tos", _) => made.traffic_class = Some(value(given, "traffic class")?),
@@ -418,9 +420,9 @@ fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {
     Ok(made)
 }
 
-const KERNEL_KEYS: [&str; 16] = [
+const KERNEL_KEYS: [&str; 17] = [
     "seq=", "ack=", "len=", "win=", "urg=", "mss=", "wscale", "ts", "sackok", "tfo", "sack=", "nopsh", "noecn",
-    "tos=", "ttl=", "ipopt=",
+    "tos=", "ttl=", "ipopt=", "issgap=",
 ];
 
 #[cfg(test)]

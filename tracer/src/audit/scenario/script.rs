@@ -119,15 +119,35 @@ impl Window {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
     /// socket, bind, listen.
-    Listen { backlog: i32 },
+    Listen {
+        /// How many connections may wait.
+        backlog: i32,
+    },
     /// socket, bind, connect; of a socket that exists: connect again.
-    Connect { to: Option<IpAddr> },
+    Connect {
+        /// Another address than the peer's.
+        to: Option<IpAddr>,
+        /// The user names its own address as well as the port.
+        bound: bool,
+    },
     /// accept.
     Accept,
     /// send.
-    Send { len: u32, urgent: bool, more: bool },
-    /// recv of so much; 0: the end of the stream.
-    Receive { len: u32, urgent: bool },
+    Send {
+        /// Octets.
+        len: u32,
+        /// MSG_OOB.
+        urgent: bool,
+        /// MSG_MORE.
+        more: bool,
+    },
+    /// recv.
+    Receive {
+        /// Octets; 0: the end of the stream.
+        len: u32,
+        /// MSG_OOB.
+        urgent: bool,
+    },
     /// shutdown.
     Shutdown(Direction),
     /// close.
@@ -349,6 +369,8 @@ pub struct Pattern {
     pub hops: Option<u8>,
     /// Length of the IPv4 options.
     pub ip_options: Option<usize>,
+    /// Of a SYN: how far its number lies beyond that of the kernel's SYN before.
+    pub iss_gap: Option<(u32, u32)>,
 }
 
 /// The ICMP errors.

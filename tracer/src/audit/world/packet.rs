@@ -130,7 +130,9 @@ fn ipv4(from: Ipv4Addr, to: Ipv4Addr, length: usize, forged: &Forged, protocol: 
     let mut header =
         Ipv4Header { time_to_live: HOPS, protocol, source: from.octets(), destination: to.octets(), ..Ipv4Header::default() };
     // Options that IP cannot carry are left out: a scenario's parser refuses them.
-    let _ = header.set_options(&forged.ip_options);
+    if let Ok(options) = forged.ip_options.as_slice().try_into() {
+        header.options = options;
+    }
     let _ = header.set_payload_len(length);
     header.dont_fragment = true;
     let mut bytes = header.to_bytes().to_vec();
@@ -225,7 +227,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
         let sum = tcp.calc_checksum_ipv4(header.source, header.destination).map_err(|_| Malformed::Tcp)?;
         let (from, to) = (Ipv4Addr::from(header.source).into(), Ipv4Addr::from(header.destination).into());
         let class = bytes.get(1).copied().unwrap_or(0);
-        Ok(parsed(&tcp, (from, to), sum, (header.time_to_live, class, header.options().len())))
+        Ok(parsed(&tcp, (from, to), sum, (header.time_to_live, class, header.options.len())))
     } else if version == 6 {
         let (header, rest) = Ipv6Header::from_slice(bytes).map_err(|_| Malformed::Ip)?;
         if header.next_header != IpNumber::TCP {

@@ -1,0 +1,79 @@
+//! Which of Linux's departures from the RFC a trace shows: each switch in which the profile `linux` differs is turned to
+//! the RFC's side, and if the trace then has no explanation any more, it shows that departure.
+
+use model::{
+    Flags, Profile,
+    linux::DeviationId,
+    oracle::{Departures, Kind, Observation},
+    profile::RFC9293_INTENT,
+};
+
+use super::oracle::judge;
+
+type Turn = fn(&mut Profile);
+
+/// The switches, and the deviation that each stands for.
+const SWITCHES: [(Turn, DeviationId); 13] = [
+    (|p| p.syn_in_syn_received = RFC9293_INTENT.syn_in_syn_received, DeviationId::SynResetsHalfOpen),
+    (|p| p.last_ack_entry = RFC9293_INTENT.last_ack_entry, DeviationId::LastAckFinUnsent),
+    (|p| p.syn_extras = RFC9293_INTENT.syn_extras, DeviationId::SynAckPayloadIgnored),
+    (|p| p.reopen_falls_back = RFC9293_INTENT.reopen_falls_back, DeviationId::ReopenedTimeWaitLost),
+    (|p| p.reset_before_fin = RFC9293_INTENT.reset_before_fin, DeviationId::ResetBeyondExact),
+    (|p| p.empty_at_edge = RFC9293_INTENT.empty_at_edge, DeviationId::EmptySegmentAtEdge),
+    (|p| p.fin_wait_2 = RFC9293_INTENT.fin_wait_2, DeviationId::FinWait2Timeout),
+    (|p| p.hard_icmp_aborts = RFC9293_INTENT.hard_icmp_aborts, DeviationId::HardIcmpIgnored),
+    (
+        |p| p.soft_icmp_aborts_opening = RFC9293_INTENT.soft_icmp_aborts_opening,
+        DeviationId::SoftIcmpAbortsConnect,
+    ),
+    (|p| p.rfc1337 = RFC9293_INTENT.rfc1337, DeviationId::TimeWaitIgnoresReset),
+    (|p| p.limits.time_wait = RFC9293_INTENT.limits.time_wait, DeviationId::TimeWait60s),
+    (|p| p.limits.r2_syn = RFC9293_INTENT.limits.r2_syn, DeviationId::SynTimeoutTooShort),
+    (|p| p.limits.rto_min = RFC9293_INTENT.limits.rto_min, DeviationId::ShortRetransmissionTimeout),
+];
+
+/// The departures of this trace, which the profile explains. `habits`: those that the oracle granted.
+#[must_use]
+pub fn departures(trace: &[Observation], profile: &Profile, habits: Departures) -> Vec<DeviationId> {
+    let mut found: Vec<DeviationId> = habits.iter().filter_map(|departure| named(departure.name)).collect();
+    if judge(trace, &RFC9293_INTENT).conforms() {
+        return found;
+    }
+    for (turn, deviation) in SWITCHES {
+        let mut turned = *profile;
+        turn(&mut turned);
+        if turned == *profile {
+            continue;
+        }
+        let judgement = judge(trace, &turned);
+        if judgement.violation.is_some() || !judgement.departures.without(habits).is_empty() {
+            found.push(more_exactly(deviation, trace));
+        }
+    }
+    found
+}
+
+/// The deviation that stands for a habit of the oracle's; none where it has no name, which makes it a finding.
+#[must_use]
+pub fn named(departure: &str) -> Option<DeviationId> {
+    match departure {
+        "unanswered segment" => Some(DeviationId::RateLimitedAnswer),
+        "early retransmission" => Some(DeviationId::TailLossProbe),
+        _ => None,
+    }
+}
+
+/// What came on the SYN tells two deviations of one switch apart.
+fn more_exactly(deviation: DeviationId, trace: &[Observation]) -> DeviationId {
+    let fin_on_syn = trace.iter().any(|observation| match observation.kind {
+        Kind::Received(segment) => {
+            segment.has(Flags::SYN) && segment.has(Flags::FIN) && !segment.has(Flags::ACK)
+        }
+        _ => false,
+    });
+    if deviation == DeviationId::SynAckPayloadIgnored && fin_on_syn {
+        DeviationId::SynFinDropped
+    } else {
+        deviation
+    }
+}
