@@ -44,6 +44,7 @@ pub enum DeviationId {
     ShortRetransmissionTimeout,
     TailLossProbe,
     RateLimitedAnswer,
+    DefaultMss536,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -99,7 +100,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -560,6 +561,18 @@ impl Deviation {
             why: "Of segments that are not acceptable and come in a row only one in half a second is answered, so that \
                   two confused ends do not keep answering each other.",
             operator: "tcp_invalid_ratelimit (500 ms; 0 answers all).",
+        },
+        Self {
+            id: DeviationId::DefaultMss536,
+            name: "ipv6-default-mss-536",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.7.1",
+            requirement: Some("MUST-15"),
+            function: "tcp_parse_options, TCP_MSS_DEFAULT",
+            why: "Of a peer that announces no MSS Linux assumes 536 octets over IPv6 as well, where the RFC \
+                  assumes 1220.",
+            operator: "Nothing to tune; every known TCP announces its MSS.",
         },
     ];
 }

@@ -25,6 +25,8 @@ const UNDECIDED: &[(&str, RequirementVerdict, &str)] = &[
     ("SHLD-23", NotApplicable, "It speaks to applications."),
     ("MAY-4", NotApplicable, "Linux does not make use of it: packets with DF need no identification."),
     ("MAY-8", NotApplicable, "It speaks of the receiver's right to keep its window closed; MUST-36 and MUST-37 are decided."),
+    ("MAY-7", NotApplicable, "Linux does not make use of it; SHLD-15 and SHLD-16 are decided."),
+    ("MAY-9", NotApplicable, "The audit does not ask for it (IP_RECVTOS, IPV6_RECVTCLASS)."),
     ("MAY-10", NotApplicable, "The option stands for IP, and Linux leaves it to the application (IP_OPTIONS)."),
     ("MAY-11", NotApplicable, "The option stands for IP, and Linux leaves it to the application (IP_OPTIONS)."),
     ("MUST-51", NotApplicable, "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default."),

@@ -314,6 +314,20 @@ impl<'a> Player<'a> {
         self.script.source.lines().nth(index).unwrap_or_default().trim().to_owned()
     }
 
+    /// A call in the scenario's words.
+    fn words(&self, line: u32, call: &Call) -> String {
+        let text = self.text(line);
+        let end = [" ->", " [", " #"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+        let text = text.get(..end).unwrap_or_default();
+        match (text.strip_prefix("user"), call) {
+            (Some(words), _) => words.split_once(' ').map_or("", |(_, words)| words).trim().to_owned(),
+            // A line of its own stands for the whole handshake.
+            (None, Call::Listen { .. }) => "listen".to_owned(),
+            (None, Call::Accept) => "accept".to_owned(),
+            (None, _) => "connect".to_owned(),
+        }
+    }
+
     fn forge(&mut self, place: usize, forgery: &Forgery) -> Result<(), PlayError> {
         self.pump()?;
         let (kernel, peer) = addresses(self.family);
@@ -415,12 +429,7 @@ impl<'a> Player<'a> {
             Ok(Answer::No(seen)) => (-1, seen.clone()),
             Err(error) => (*error, name(*error)),
         };
-        let mut text = self.text(step.line);
-        if let Some((call, _)) = text.split_once(" ->") {
-            text = call.to_owned();
-        }
-        let text = text.split('[').next().unwrap_or_default().split(" #").next().unwrap_or_default();
-        let text = text.split_once(' ').map_or("", |(_, call)| call).trim().to_owned();
+        let text = self.words(step.line, call);
         let what = Recorded::Call { call: text, result: words.clone(), told };
         self.log.push(Logged { time, wall: 0, connection: place, line: self.line, what });
         self.reference = self.reference.max(time);

@@ -22,7 +22,7 @@ pub enum Wrong {
     Header(String),
     #[error("no step: a scenario without steps proves nothing")]
     NoSteps,
-    #[error("`{0}` is no step; expected user, peer, kernel, state, silence, or, icmp, wait, mark, or sysctl")]
+    #[error("`{0}` is no step; expected establish, user, peer, kernel, state, silence, or, icmp, wait, mark, or sysctl")]
     Verb(String),
     #[error("expected {expected} after `{after}`")]
     Incomplete { after: String, expected: &'static str },

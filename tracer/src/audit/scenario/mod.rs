@@ -22,6 +22,7 @@
 //!
 //! | step | what it does |
 //! |---|---|
+//! | `establish client/server [key=value ...]` | the three-way handshake; what follows is about the peer's SYN |
 //! | `user CALL [-> ERROR]` | the kernel's user calls; without `->` the call has to succeed |
 //! | `peer FLAGS [key=value ...]` | a segment arrives at the kernel |
 //! | `kernel FLAGS [key=value ...]` | the kernel's next segment has to look like this, within a second |

@@ -134,6 +134,9 @@ impl Reader {
         if deviation.is_some() {
             return Err(Wrong::DeviationFirst);
         }
+        if verb == "establish" {
+            return self.establish(line, connection, &words, &decides);
+        }
         let action = match verb {
             "kernel" | "state" | "silence" => {
                 let (what, window) = self.awaited(verb, &words)?;
@@ -161,6 +164,51 @@ impl Reader {
             _ => return Err(Wrong::Verb(verb.to_owned())),
         };
         self.script.steps.push(Step { line, connection, action, decides });
+        Ok(())
+    }
+
+    /// The three-way handshake, in one line; the rest of the line is about the peer's SYN.
+    fn establish(
+        &mut self,
+        line: u32,
+        connection: usize,
+        words: &[&str],
+        decides: &[&'static Requirement],
+    ) -> Result<(), Wrong> {
+        let Some((role, options)) = words.split_first() else { return Err(incomplete("establish", "client or server")) };
+        let options = options.join(" ");
+        let mss = if options.contains("mss=") { "" } else { "mss=1460 " };
+        // The window that the peer offers stands on its ACK as well.
+        let ours: &[String] = &match *role {
+            "client" => [
+                "user connect".to_owned(),
+                "kernel SYN".to_owned(),
+                format!("peer SYN,ACK {mss}{options}"),
+                "kernel ACK".to_owned(),
+                "state ESTABLISHED".to_owned(),
+            ]
+            .to_vec(),
+            "server" => [
+                "user listen".to_owned(),
+                format!("peer SYN {mss}{options}"),
+                "kernel SYN,ACK".to_owned(),
+                "peer ACK".to_owned(),
+                "state ESTABLISHED".to_owned(),
+                "user accept".to_owned(),
+            ]
+            .to_vec(),
+            _ => return Err(unknown(role, ["client", "server"].into_iter())),
+        };
+        for text in ours {
+            self.line(line, text)?;
+        }
+        let count = self.script.steps.len().saturating_sub(ours.len());
+        for step in self.script.steps.iter_mut().skip(count) {
+            step.connection = connection;
+        }
+        if let Some(last) = self.script.steps.last_mut() {
+            last.decides.extend(decides);
+        }
         Ok(())
     }
 
