@@ -3,6 +3,8 @@
 //! Where RFC 9293 leaves a choice, contradicts itself or is silent, a field here says what is done, and
 //! [`crate::contradiction`] cites the clauses. Times are in microseconds.
 
+use crate::state::State;
+
 /// Where ABORT leaves its issuer (contradiction 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterReset {
@@ -88,6 +90,8 @@ pub struct Limits {
     pub rto_min: u64,
     /// Largest RTO (RFC 6298, 2.5).
     pub rto_max: u64,
+    /// Retransmissions of a SYN before its timeout begins to double (RFC 6298, 5.5: none).
+    pub linear_syns: u8,
     /// The clock granularity G (RFC 6298, 2).
     pub granularity: u64,
     /// R1, in retransmissions (SHLD-10).
@@ -108,6 +112,15 @@ pub struct Limits {
     pub keep_alive_probes: u8,
     /// Challenge ACKs per period (RFC 5961, section 7); none: unlimited.
     pub challenges: Option<(u32, u64)>,
+}
+
+impl Limits {
+    /// The timeout after one more retransmission, which `retransmits` counts already.
+    #[must_use]
+    pub fn backed_off(&self, rto: u64, retransmits: u8, state: State) -> u64 {
+        let linear = state == State::SynSent && retransmits <= self.linear_syns;
+        rto.saturating_mul(if linear { 1 } else { 2 }).min(self.rto_max)
+    }
 }
 
 /// The whole behaviour that is a matter of choice.
@@ -192,6 +205,7 @@ const RFC_LIMITS: Limits = Limits {
     rto_initial: S,
     rto_min: S,
     rto_max: 60 * S,
+    linear_syns: 0,
     granularity: MS,
     r1: 3,
     r2: R2::After(100 * S),
@@ -277,6 +291,7 @@ pub const LINUX: Profile = Profile {
         rto_initial: S,
         rto_min: 200 * MS,
         rto_max: 120 * S,
+        linear_syns: 4,
         granularity: MS,
         r1: 3,
         r2: R2::Count(15),

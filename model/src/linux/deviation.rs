@@ -45,6 +45,9 @@ pub enum DeviationId {
     TailLossProbe,
     RateLimitedAnswer,
     DefaultMss536,
+    SynResentAtOnce,
+    SynLinearTimeouts,
+    CrossedSynScalesWindow,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -100,7 +103,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -573,6 +576,42 @@ impl Deviation {
             why: "Of a peer that announces no MSS Linux assumes 536 octets over IPv6 as well, where the RFC \
                   assumes 1220.",
             operator: "Nothing to tune; every known TCP announces its MSS.",
+        },
+        Self {
+            id: DeviationId::SynResentAtOnce,
+            name: "syn-resent-at-once",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.3 first; 3.8.1",
+            requirement: None,
+            function: "tcp_rcv_synsent_state_process",
+            why: "An answer with an unacceptable ACK makes a client send its first SYN again at once: its own \
+                  reset may just have ended an old connection of the peer, which then can begin anew.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::SynLinearTimeouts,
+            name: "syn-linear-timeouts",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.8.1; RFC 6298 section 5.5",
+            requirement: Some("MUST-19"),
+            function: "tcp_retransmit_timer",
+            why: "The timeout of a SYN doubles only after the fourth retransmission; until then the SYN goes out \
+                  every second, since a lost SYN costs a user more than the network.",
+            operator: "tcp_syn_linear_timeouts=0 doubles from the first one on (6.5 and later).",
+        },
+        Self {
+            id: DeviationId::CrossedSynScalesWindow,
+            name: "crossed-syn-scales-window",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.5 figure 7; RFC 7323 section 2.2",
+            requirement: Some("SHLD-14"),
+            function: "tcp_rcv_synsent_state_process",
+            why: "When SYNs cross and the peer does not scale windows, the kernel forgets to stop scaling its \
+                  own: the window it tells is right-shifted all the same, and looks tiny until it is large again.",
+            operator: "net.ipv4.tcp_window_scaling=0 for hosts that open simultaneously to such peers.",
         },
     ];
 }

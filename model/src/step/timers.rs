@@ -63,7 +63,7 @@ impl Step<'_> {
         rtt.retransmits = rtt.retransmits.saturating_add(1);
         // Karn: what was sent twice is not measured.
         rtt.timing = None;
-        rtt.rto = rtt.rto.saturating_mul(2).min(limits.rto_max);
+        rtt.rto = limits.backed_off(rtt.rto, rtt.retransmits, self.tcb.state);
         let at_r1 = rtt.retransmits == limits.r1;
         if self.tcb.syn_unacked() {
             self.tcb.rtt.syn_lost = true;

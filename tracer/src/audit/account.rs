@@ -163,6 +163,13 @@ impl Book {
                 let numbers = match (transition.from, transition.to) {
                     // Nothing is chosen yet, or the numbers are still the listener's.
                     (LinuxState::Close | LinuxState::Listen, _) => Numbers::default(),
+                    // The peer's SYN, or the text behind the last ACK, is counted a moment later.
+                    (LinuxState::SynSent, LinuxState::SynRecv)
+                    | (LinuxState::SynRecv, LinuxState::Established) => Numbers {
+                        una: Some(Seq(evidence.una)),
+                        nxt: Some(Seq(evidence.nxt)),
+                        rcv_nxt: None,
+                    },
                     _ => Numbers {
                         una: Some(Seq(evidence.una)),
                         nxt: Some(Seq(evidence.nxt)),

@@ -13,7 +13,7 @@ use super::oracle::judge;
 type Turn = fn(&mut Profile);
 
 /// The switches, and the deviation that each stands for.
-const SWITCHES: [(Turn, DeviationId); 13] = [
+const SWITCHES: [(Turn, DeviationId); 14] = [
     (|p| p.syn_in_syn_received = RFC9293_INTENT.syn_in_syn_received, DeviationId::SynResetsHalfOpen),
     (|p| p.last_ack_entry = RFC9293_INTENT.last_ack_entry, DeviationId::LastAckFinUnsent),
     (|p| p.syn_extras = RFC9293_INTENT.syn_extras, DeviationId::SynAckPayloadIgnored),
@@ -29,13 +29,20 @@ const SWITCHES: [(Turn, DeviationId); 13] = [
     (|p| p.rfc1337 = RFC9293_INTENT.rfc1337, DeviationId::TimeWaitIgnoresReset),
     (|p| p.limits.time_wait = RFC9293_INTENT.limits.time_wait, DeviationId::TimeWait60s),
     (|p| p.limits.r2_syn = RFC9293_INTENT.limits.r2_syn, DeviationId::SynTimeoutTooShort),
+    (|p| p.limits.linear_syns = RFC9293_INTENT.limits.linear_syns, DeviationId::SynLinearTimeouts),
     (|p| p.limits.rto_min = RFC9293_INTENT.limits.rto_min, DeviationId::ShortRetransmissionTimeout),
 ];
 
 /// The departures of this trace, which the profile explains. `habits`: those that the oracle granted.
 #[must_use]
 pub fn departures(trace: &[Observation], profile: &Profile, habits: Departures) -> Vec<DeviationId> {
-    let mut found: Vec<DeviationId> = habits.iter().filter_map(|departure| named(departure.name)).collect();
+    let mut found: Vec<DeviationId> = habits.iter().filter_map(|habit| named(habit.name)).collect();
+    let spoke = trace.iter().any(|observation| {
+        matches!(observation.kind, Kind::Sent(segment) if segment.len > 0 || segment.has(Flags::FIN))
+    });
+    for id in found.iter_mut().filter(|id| **id == DeviationId::TailLossProbe && !spoke) {
+        *id = DeviationId::SynResentAtOnce;
+    }
     if judge(trace, &RFC9293_INTENT).conforms() {
         return found;
     }

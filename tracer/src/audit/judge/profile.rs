@@ -17,6 +17,7 @@ pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
         // Those a second apart come on top.
         limits.r2_syn = R2::Count(retries.saturating_add(count("tcp_syn_linear_timeouts").unwrap_or(0)));
     }
+    limits.linear_syns = count("tcp_syn_linear_timeouts").unwrap_or(0);
     if let Some(retries) = count("tcp_synack_retries") {
         limits.r2_syn_ack = R2::Count(retries);
     }

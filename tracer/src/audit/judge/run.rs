@@ -93,7 +93,8 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         words.push(Some(judgement));
     }
     let (looked, broken) = wire::inspect(played);
-    for (id, _, what) in &broken {
+    deviations.extend(broken.iter().filter_map(|(.., known)| known.map(|id| (id, None))));
+    for (id, _, what, _) in broken.iter().filter(|(.., known)| known.is_none()) {
         findings.push(Finding { place: place(None), expected: (*id).to_owned(), seen: what.clone(), rules: (*id).to_owned() });
     }
     let departs: BTreeSet<DeviationId> = deviations.iter().map(|(id, _)| *id).collect();
@@ -123,9 +124,14 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
             Decided {
                 requirement: (*id).to_owned(),
                 line: 0,
-                outcome: if wrong.is_some() { Outcome::Fail } else { Outcome::Pass },
-                deviation: None,
-                seen: wrong.map_or_else(|| format!("{looked} segments of the kernel"), |(.., what)| what.clone()),
+                outcome: match wrong {
+                    Some((.., None)) => Outcome::Fail,
+                    Some((.., Some(_))) => Outcome::Deviation,
+                    None => Outcome::Pass,
+                },
+                deviation: wrong.and_then(|(.., known)| known.map(|id| id.name().to_owned())),
+                seen: wrong
+                    .map_or_else(|| format!("{looked} segments of the kernel"), |(_, _, what, _)| what.clone()),
             }
         }));
     }

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use model::{Flags, Seq};
+use model::{Flags, Seq, linux::DeviationId};
 
 use crate::audit::{
     play::{Played, Recorded},
     world::Parsed,
 };
 
-/// A requirement that a segment breaks, with the segment's place in the log and what is wrong.
-pub type Broken = (&'static str, usize, String);
+/// A requirement that a segment breaks, with the segment's place in the log, what is wrong, and the known deviation.
+pub type Broken = (&'static str, usize, String, Option<DeviationId>);
 
 /// The requirements that are looked at here.
 pub const WATCHED: [&str; 5] = ["MUST-2", "MUST-65", "MUST-68", "MUST-69", "SHLD-14"];
@@ -32,14 +32,14 @@ pub fn inspect(played: &Played) -> (usize, Vec<Broken>) {
         }
         looked += 1;
         if !parsed.checksum_fits {
-            broken.push(("MUST-2", at, "a wrong checksum".to_owned()));
+            broken.push(("MUST-2", at, "a wrong checksum".to_owned(), None));
         }
         if parsed.segment.options.mss.is_some() && !parsed.segment.has(Flags::SYN) {
-            broken.push(("MUST-65", at, "MSS without SYN".to_owned()));
+            broken.push(("MUST-65", at, "MSS without SYN".to_owned(), None));
         }
-        broken.extend(options(&parsed.raw_options).into_iter().map(|(id, what)| (id, at, what.to_owned())));
-        if let Some(by) = edge.shrinks(parsed) {
-            broken.push(("SHLD-14", at, format!("the window's right edge moves left by {by}")));
+        broken.extend(options(&parsed.raw_options).into_iter().map(|(id, what)| (id, at, what.to_owned(), None)));
+        if let Some((by, known)) = edge.shrinks(parsed) {
+            broken.push(("SHLD-14", at, format!("the window's right edge moves left by {by}"), known));
         }
     }
     (looked, broken)
@@ -69,13 +69,19 @@ fn options(octets: &[u8]) -> Option<(&'static str, &'static str)> {
 struct Edge {
     peer_scales: bool,
     shift: u8,
+    /// A SYN,ACK followed the kernel's own SYN.
+    crossed: bool,
+    opened: bool,
     right: Option<Seq>,
 }
 
 impl Edge {
     /// By how much the edge moves left, if it does. A scaled field tells it in steps.
-    fn shrinks(&mut self, parsed: &Parsed) -> Option<u32> {
+    fn shrinks(&mut self, parsed: &Parsed) -> Option<(u32, Option<DeviationId>)> {
         let segment = &parsed.segment;
+        if segment.flags == Flags::SYN {
+            self.opened = true;
+        }
         if !segment.has(Flags::ACK) || segment.has(Flags::RST) {
             return None;
         }
@@ -83,12 +89,16 @@ impl Edge {
         if opening {
             self.shift = segment.options.window_scale.unwrap_or(0).min(14);
             self.right = None;
+            self.crossed = self.opened;
         }
         let shift = if opening || !self.peer_scales { 0 } else { self.shift };
         let right = segment.ack + (u32::from(segment.window) << shift);
         let before = self.right.replace(right)?;
         let step = 1_u32 << shift;
-        (before.gt(right) && before - right >= step).then(|| before - right)
+        let scaled = segment.ack + (u32::from(segment.window) << self.shift);
+        let forgot = self.crossed && !self.peer_scales && before - scaled < 1 << self.shift;
+        let known = forgot.then_some(DeviationId::CrossedSynScalesWindow);
+        (before.gt(right) && before - right >= step).then(|| (before - right, known))
     }
 }
 

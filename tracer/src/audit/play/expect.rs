@@ -39,13 +39,13 @@ impl Scene<'_> {
         let from = self.base + nanoseconds(window.from);
         let to = self.base + nanoseconds(window.to);
         match what {
-            Awaited::Segment(pattern) => self.segment(pattern, (from, to)),
+            Awaited::Segment(pattern) => self.segment(pattern, window, (from, to)),
             Awaited::State(state) => self.state(*state, window, (from, to)),
             Awaited::Silence(span) => self.silence(self.base + nanoseconds(*span)),
         }
     }
 
-    fn segment(&self, pattern: &Pattern, (from, to): (u64, u64)) -> Standing {
+    fn segment(&self, pattern: &Pattern, window: &Window, (from, to): (u64, u64)) -> Standing {
         let Some((time, parsed)) = self.connection.unread.front() else {
             return self.absent(to, "nothing was sent");
         };
@@ -53,7 +53,8 @@ impl Scene<'_> {
         if let Some(wrong) = mismatch(pattern, self.connection, parsed) {
             return Standing::Missed(format!("{seen}: {wrong}"));
         }
-        if *time < from || *time > to {
+        // What was sent while the peer was still busy counts as soon as well.
+        if *window != Window::SOON && *time < from || *time > to {
             return Standing::Missed(format!("{seen}, {}", after(self.base, *time)));
         }
         Standing::Happened(*time, format!("{seen}, {}", after(self.base, *time)))

@@ -595,6 +595,8 @@ fn told(
         Call::Shutdown(Direction::Write) => event::Call::CLOSE,
         Call::Shutdown(Direction::Both) | Call::Close => event::Call::CLOSE_BOTH,
         Call::Abort | Call::Disconnect => event::Call::Abort,
+        // Whom nobody has accepted goes with the listener.
+        Call::CloseListener if user.socket(place).is_err() => event::Call::Abort,
         _ => return None,
     })
 }
@@ -611,6 +613,10 @@ fn config(user: &User, place: usize, family: Family) -> Config {
         default_mss: if family == Family::Ipv4 { 536 } else { 1220 },
         // The window is what the kernel tells, no more.
         receive_buffer: 1,
+        // The kernel offers them all; its SYN shows what it did.
+        window_scale: Some(0),
+        timestamps: true,
+        sack: true,
         send_buffer: u32::MAX >> 2,
         nagle: !on(SocketOption::NoDelay),
         keep_alive: on(SocketOption::KeepAlive)

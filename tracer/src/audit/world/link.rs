@@ -1,10 +1,12 @@
 //! Addresses and link state, by the old ioctls: they need no netlink.
 
 use std::{
-    io,
+    fs, io,
     mem::zeroed,
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    thread,
+    time::Duration,
 };
 
 use super::WorldError;
@@ -41,6 +43,25 @@ pub fn address_v6(device: &'static str, address: Ipv6Addr) -> Result<(), WorldEr
         ifr6_ifindex: index(device)?,
     };
     control(libc::AF_INET6, libc::SIOCSIFADDR, &raw mut request, "give an IPv6 address to", device)
+}
+
+/// Waits until the kernel takes an IPv6 address for its own: it looks into that later, even where nobody could have the
+/// same one.
+pub fn settled(address: Ipv6Addr) -> Result<(), WorldError> {
+    let wanted: String = address.octets().iter().map(|octet| format!("{octet:02x}")).collect();
+    for _ in 0..2_000 {
+        let table = fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+        // Address, number, prefix length, scope, flags, device.
+        let flags = table.lines().find(|line| line.starts_with(&wanted)).and_then(|line| {
+            u32::from_str_radix(line.split_whitespace().nth(4)?, 16).ok()
+        });
+        if flags.is_some_and(|flags| flags & libc::IFA_F_TENTATIVE == 0) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let source = io::Error::from(io::ErrorKind::TimedOut);
+    Err(WorldError::Link { what: "settle the IPv6 address of", device: super::tun::NAME, source })
 }
 
 /// A device's number.

@@ -107,6 +107,7 @@ impl World {
         link::address_v4(tun::NAME, KERNEL_V4)?;
         link::up(tun::NAME)?;
         link::address_v6(tun::NAME, KERNEL_V6)?;
+        link::settled(KERNEL_V6)?;
         let tap = Tap::new(link::index(tun::NAME)?).map_err(WorldError::Tap)?;
         Ok(Self { cookie, sysctls, tun, tap })
     }

@@ -117,6 +117,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         rto_initial "Retransmission timeout before any measurement (RFC 6298, 2.1).";
         rto_min "The smallest retransmission timeout (RFC 6298, 2.4).";
         rto_max "The largest retransmission timeout (RFC 6298, 2.5).";
+        linear_syns "Retransmissions of a SYN before its timeout begins to double (RFC 6298, 5.5).";
         granularity "The clock granularity G (RFC 6298, 2).";
         r1 "R1: retransmissions until the lower layer is told (SHLD-10).";
         r2 "R2: when retransmission of data gives up (SHLD-11).";
