@@ -170,6 +170,8 @@ pub struct Profile {
     pub ack_at_zero_window: bool,
     /// Contradiction 15: the user timeout sends a reset.
     pub user_timeout_resets: bool,
+    /// Keep-alives that give up send a reset (the RFC is silent).
+    pub keep_alive_resets: bool,
     /// Contradiction 16.
     pub syn_extras: SynExtras,
     /// Contradiction 19.
@@ -242,6 +244,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     window_from_syn_ack: false,
     ack_at_zero_window: true,
     user_timeout_resets: false,
+    keep_alive_resets: false,
     syn_extras: SynExtras::Queue,
     second_listen: SecondListen::Refuse,
     partial_ack_in_last_ack: false,
@@ -277,6 +280,7 @@ pub const LINUX: Profile = Profile {
     name: "linux",
     syn_in_syn_received: SynInSynReceived::ResetAndForget,
     last_ack_entry: LastAckEntry::AtOnce,
+    keep_alive_resets: true,
     syn_extras: SynExtras::Ignore,
     second_listen: SecondListen::Refuse,
     reopen_falls_back: false,

@@ -48,6 +48,7 @@ pub enum DeviationId {
     SynResentAtOnce,
     SynLinearTimeouts,
     CrossedSynScalesWindow,
+    KeepAliveReset,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -103,7 +104,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -609,9 +610,21 @@ impl Deviation {
             clause: "3.5 figure 7; RFC 7323 section 2.2",
             requirement: Some("SHLD-14"),
             function: "tcp_rcv_synsent_state_process",
-            why: "When SYNs cross and the peer does not scale windows, the kernel forgets to stop scaling its \
+            why: "When SYNs cross, the SYN,ACK repeats the options of the SYN, asked for or not. And where the peer does not scale windows, the kernel forgets to stop scaling its \
                   own: the window it tells is right-shifted all the same, and looks tiny until it is large again.",
             operator: "net.ipv4.tcp_window_scaling=0 for hosts that open simultaneously to such peers.",
+        },
+        Self {
+            id: DeviationId::KeepAliveReset,
+            name: "keep-alive-reset",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.8.4",
+            requirement: None,
+            function: "tcp_keepalive_timer",
+            why: "When keep-alive probes stay unanswered the connection ends with a reset, in case the peer is alive \
+                  after all. The RFC does not say how a connection ends that a keep-alive has found dead.",
+            operator: "Nothing to do.",
         },
     ];
 }

@@ -4,7 +4,7 @@ use super::candidate::{Candidate, DUPLICATES, Due, Terms};
 use super::departure::Departures;
 use super::verdict::{Mismatch, flags_of};
 use crate::effect::Effects;
-use crate::event::{Event, Timer};
+use crate::event::{Event, Origin, Timer};
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
@@ -149,7 +149,10 @@ impl Candidate {
             let unasked = (options.window_scale.is_some() && offer.window_scale.is_none())
                 || (options.timestamps.is_some() && offer.timestamps.is_none());
             if unasked && terms.tap.received {
-                return Err(Mismatch::Option);
+                if self.tcb.origin != Origin::Active {
+                    return Err(Mismatch::Option);
+                }
+                self.departures = self.departures.with(Departures::CROSSED_OPTIONS);
             }
             let agreed = &mut self.tcb.agreed;
             agreed.scale = match (offer.window_scale, options.window_scale) {

@@ -96,6 +96,9 @@ impl Step<'_> {
     fn keep_alive(&mut self) {
         self.take(Rule::TmoKeep);
         if self.tcb.rtt.keep_alive_probes >= self.profile.limits.keep_alive_probes {
+            if self.profile.keep_alive_resets {
+                self.reset_at_nxt();
+            }
             self.abort_with(CallError::TimedOut);
             return;
         }

@@ -19,7 +19,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::stream::{Stream, Subscription};
 use crate::{
     checker::check,
-    event::{Event, Flow},
+    event::{Event, Flow, TimerAction},
     step::{Step, StepKind},
     tracker::{Limits, Tracker},
 };
@@ -163,6 +163,10 @@ impl Book {
                 let numbers = match (transition.from, transition.to) {
                     // Nothing is chosen yet, or the numbers are still the listener's.
                     (LinuxState::Close | LinuxState::Listen, _) => Numbers::default(),
+                    (LinuxState::SynRecv, LinuxState::FinWait1) => {
+                        // The FIN is counted a moment later.
+                        Numbers { una: Some(Seq(evidence.una)), nxt: None, rcv_nxt: Some(Seq(evidence.rcv_nxt)) }
+                    }
                     // The peer's SYN, or the text behind the last ACK, is counted a moment later.
                     (LinuxState::SynSent, LinuxState::SynRecv)
                     | (LinuxState::SynRecv, LinuxState::Established) => Numbers {
@@ -180,7 +184,11 @@ impl Book {
             }
             StepKind::RequestBegun => self.enter(step.event, ports, State::SynReceived, "request"),
             StepKind::RequestEnded { completed: false, .. } => {
-                self.enter(step.event, ports, State::Listen, "request");
+                // Given up after the last repetition, or refused.
+                let expired =
+                    matches!(step.event.what, crate::event::What::Request { action: TimerAction::Expired, .. });
+                let to = if expired { State::Closed } else { State::Listen };
+                self.enter(step.event, ports, to, "request");
             }
             StepKind::TimewaitBegun { substate, .. } => {
                 self.replaced.insert(step.event.socket.cookie);

@@ -1,7 +1,9 @@
 //! The audit: how well the running kernel's TCP conforms to RFC 9293.
 
 pub mod judge;
+pub mod matrix;
 pub mod play;
+pub mod random;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -14,7 +14,7 @@ use crate::audit::{
         model::{Outcome, Report, RequirementVerdict},
         write_json,
     },
-    run::{AuditError, Config, Progress, audit, scenarios},
+    run::{AuditError, Config, Done, Progress, audit, scenarios},
 };
 
 /// Plays scenarios between the running kernel and a peer of our own, in network namespaces of our own, and judges every
@@ -39,6 +39,12 @@ pub struct Args {
     /// Seed of everything that is random
     #[arg(long, default_value_t = 1, value_name = "SEED")]
     seed: u64,
+    /// Play the matrix of states and segments even with --quick, --only or --scenario
+    #[arg(long)]
+    matrix: bool,
+    /// So many random conversations [default: 1000, or none with --quick, --only or --scenario]
+    #[arg(long, value_name = "N")]
+    random: Option<u64>,
     /// Write report.json into this folder
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -67,8 +73,10 @@ const INCONCLUSIVE: u8 = 4;
 ///
 /// [`Error`] when there is no report, or nowhere to put it.
 pub fn run(args: Args) -> Result<ExitCode, Error> {
-    let Args { quick, only, files, jobs, seed, output_dir, list } = args;
-    let config = Config { quick, only, files, jobs, seed };
+    let Args { quick, only, files, jobs, seed, matrix, random, output_dir, list } = args;
+    let whole = !quick && only.is_empty() && files.is_empty();
+    let random = random.unwrap_or(if whole { 1_000 } else { 0 });
+    let config = Config { quick, only, files, jobs, seed, matrix: matrix || whole, random };
     if list {
         anstream::print!("{}", listing(&config)?);
         return Ok(ExitCode::SUCCESS);
@@ -100,7 +108,18 @@ fn listing(config: &Config) -> Result<String, AuditError> {
 }
 
 fn show(progress: &Progress, live: bool) {
-    let Progress { done, all, last: (id, family, outcome), problem } = progress;
+    let Done { done, all, last: (id, family, outcome), problem } = match progress {
+        Progress::Scenario(done) => done,
+        Progress::Matrix(done, all) if live => {
+            eprint!("\r\x1b[Kmatrix: row {done} of {all}");
+            return;
+        }
+        Progress::Random(done, all) if live => {
+            eprint!("\r\x1b[K{done} of {all} random conversations");
+            return;
+        }
+        Progress::Matrix(..) | Progress::Random(..) => return,
+    };
     let family = crate::audit::judge::name(*family);
     let mut line = String::new();
     if let Some(problem) = problem {
@@ -147,6 +166,21 @@ fn summary(report: &Report) -> String {
     let counts: Vec<String> =
         requirements.iter().map(|(verdict, n)| format!("{n} {}", verdict_word(*verdict))).collect();
     let _ = writeln!(out, "Requirements   {} ({})", report.requirements.len(), counts.join(", "));
+    if let Some(matrix) = &report.matrix {
+        let mut cells: BTreeMap<Outcome, usize> = BTreeMap::new();
+        for cell in matrix.grids.iter().flat_map(|grid| &grid.cells).flatten() {
+            let answer = usize::try_from(*cell).ok().and_then(|cell| matrix.answers.get(cell));
+            if let Some(answer) = answer {
+                *cells.entry(answer.outcome).or_default() += 1;
+            }
+        }
+        let counts: Vec<String> = cells.iter().map(|(outcome, n)| format!("{n} {}", word(*outcome))).collect();
+        let _ = writeln!(out, "Matrix         {} cells ({})", cells.values().sum::<usize>(), counts.join(", "));
+    }
+    if let Some(random) = &report.random {
+        let (all, different) = (random.conversations, random.differences.len());
+        let _ = writeln!(out, "Conversations  {all} from seed {}, {different} different", random.seed);
+    }
     if !report.deviations.is_empty() {
         let names: Vec<&str> = report.deviations.iter().map(|deviation| deviation.name.as_str()).collect();
         let _ = writeln!(out, "Deviations     {} ({})", names.len(), names.join(", "));

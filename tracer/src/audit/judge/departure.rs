@@ -13,7 +13,7 @@ use super::oracle::judge;
 type Turn = fn(&mut Profile);
 
 /// The switches, and the deviation that each stands for.
-const SWITCHES: [(Turn, DeviationId); 14] = [
+const SWITCHES: [(Turn, DeviationId); 15] = [
     (|p| p.syn_in_syn_received = RFC9293_INTENT.syn_in_syn_received, DeviationId::SynResetsHalfOpen),
     (|p| p.last_ack_entry = RFC9293_INTENT.last_ack_entry, DeviationId::LastAckFinUnsent),
     (|p| p.syn_extras = RFC9293_INTENT.syn_extras, DeviationId::SynAckPayloadIgnored),
@@ -29,6 +29,7 @@ const SWITCHES: [(Turn, DeviationId); 14] = [
     (|p| p.rfc1337 = RFC9293_INTENT.rfc1337, DeviationId::TimeWaitIgnoresReset),
     (|p| p.limits.time_wait = RFC9293_INTENT.limits.time_wait, DeviationId::TimeWait60s),
     (|p| p.limits.r2_syn = RFC9293_INTENT.limits.r2_syn, DeviationId::SynTimeoutTooShort),
+    (|p| p.keep_alive_resets = RFC9293_INTENT.keep_alive_resets, DeviationId::KeepAliveReset),
     (|p| p.limits.linear_syns = RFC9293_INTENT.limits.linear_syns, DeviationId::SynLinearTimeouts),
     (|p| p.limits.rto_min = RFC9293_INTENT.limits.rto_min, DeviationId::ShortRetransmissionTimeout),
 ];
@@ -65,6 +66,7 @@ pub fn departures(trace: &[Observation], profile: &Profile, habits: Departures) 
 pub fn named(departure: &str) -> Option<DeviationId> {
     match departure {
         "unanswered segment" => Some(DeviationId::RateLimitedAnswer),
+        "options of a crossed SYN" => Some(DeviationId::CrossedSynScalesWindow),
         "early retransmission" => Some(DeviationId::TailLossProbe),
         _ => None,
     }

@@ -94,11 +94,11 @@ impl Edge {
         let shift = if opening || !self.peer_scales { 0 } else { self.shift };
         let right = segment.ack + (u32::from(segment.window) << shift);
         let before = self.right.replace(right)?;
-        let step = 1_u32 << shift;
+        let step = 1_u32 << self.shift.max(shift);
         let scaled = segment.ack + (u32::from(segment.window) << self.shift);
-        let forgot = self.crossed && !self.peer_scales && before - scaled < 1 << self.shift;
+        let forgot = self.crossed && !self.peer_scales && (!before.gt(scaled) || before - scaled < step);
         let known = forgot.then_some(DeviationId::CrossedSynScalesWindow);
-        (before.gt(right) && before - right >= step).then(|| (before - right, known))
+        (before.gt(right) && before - right >= 1 << shift).then(|| (before - right, known))
     }
 }
 

@@ -317,6 +317,7 @@ const CALLS: [&str; 15] = [
 
 fn user(words: &[&str]) -> Result<Action, Wrong> {
     let (words, expected) = match words {
+        [words @ .., "->", "any"] => (words, Expected::Any),
         [words @ .., "->", error] => (words, Expected::Error(errno(error)?)),
         words => (words, Expected::Ok),
     };

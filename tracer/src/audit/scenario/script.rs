@@ -247,6 +247,8 @@ pub enum Expected {
     Ok,
     /// This error.
     Error(i32),
+    /// Whatever it is.
+    Any,
 }
 
 /// A number in a segment.

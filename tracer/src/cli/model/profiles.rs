@@ -100,6 +100,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         window_from_syn_ack "The SYN,ACK sets the send window on the way to ESTABLISHED.";
         ack_at_zero_window "At a closed window ACK counts, and not RST and URG alone.";
         user_timeout_resets "The user timeout sends a reset.";
+        keep_alive_resets "Keep-alives that give up send a reset (the RFC is silent).";
         syn_extras "What becomes of text and FIN on a SYN.";
         second_listen "What a second passive OPEN on a listening TCB does.";
         partial_ack_in_last_ack "In LAST-ACK the ACK of text before the FIN counts.";
