@@ -189,6 +189,20 @@ pub struct Profile {
     /// A segment without text at the very right edge is acceptable (Linux: `tcp_sequence`; table 6 of 3.10.7.4 refuses
     /// it, so two sides whose windows are full of lost text refuse each other's ACKs until a timeout).
     pub empty_at_edge: bool,
+    /// A passively opened half-open connection is a request (Linux: `tcp_check_req`): its ACK is checked before the
+    /// sequence number, the first SYN again counts by its flags alone, and text on it is not taken.
+    pub half_open_requests: bool,
+    /// In SYN-RECEIVED of an active open an ACK of ISS counts as the one of our SYN (Linux: `tcp_ack` calls it old, not
+    /// wrong).
+    pub handshake_by_old_ack: bool,
+    /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
+    /// while nothing waits to be read (Linux: `tcp_sequence`).
+    pub loose_edges: bool,
+    /// Text behind the number of the peer's FIN, in a segment that begins before it, resets (Linux:
+    /// `tcp_rcv_state_process`).
+    pub text_after_fin_resets: bool,
+    /// Another FIN behind the peer's FIN draws no ACK (Linux: `tcp_rcv_state_process`).
+    pub second_fin_unanswered: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -253,6 +267,11 @@ pub const RFC9293_LITERAL: Profile = Profile {
     reopen_gap: 1,
     reset_before_fin: false,
     empty_at_edge: false,
+    half_open_requests: false,
+    handshake_by_old_ack: false,
+    loose_edges: false,
+    text_after_fin_resets: false,
+    second_fin_unanswered: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -287,6 +306,11 @@ pub const LINUX: Profile = Profile {
     reopen_gap: 65_537,
     reset_before_fin: true,
     empty_at_edge: true,
+    half_open_requests: true,
+    handshake_by_old_ack: true,
+    loose_edges: true,
+    text_after_fin_resets: true,
+    second_fin_unanswered: true,
     fin_wait_2: Some(60 * S),
     hard_icmp_aborts: false,
     soft_icmp_aborts_opening: true,

@@ -49,6 +49,12 @@ pub enum DeviationId {
     SynLinearTimeouts,
     CrossedSynScalesWindow,
     KeepAliveReset,
+    HalfOpenAckFirst,
+    HandshakeByOldAck,
+    LooseWindowEdges,
+    TextAfterFinResets,
+    SecondFinUnanswered,
+    CrossedSynAgainChallenged,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -104,7 +110,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 49] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -625,6 +631,79 @@ impl Deviation {
             why: "When keep-alive probes stay unanswered the connection ends with a reset, in case the peer is alive \
                   after all. The RFC does not say how a connection ends that a keep-alive has found dead.",
             operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::HalfOpenAckFirst,
+            name: "half-open-ack-first",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first and fifth",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "Of a segment for a half-open request the ACK field is checked before the sequence number: an \
+                  unacceptable ACK draws a reset wherever the segment lies, also beside a SYN, and the request \
+                  stays.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::HandshakeByOldAck,
+            name: "handshake-by-old-ack",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_rcv_state_process, tcp_ack",
+            why: "In the SYN-RECEIVED of a simultaneous open an ACK of the ISS itself, which does not acknowledge \
+                  the SYN, completes the handshake: to tcp_ack() it is old, not wrong.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::LooseWindowEdges,
+            name: "loose-window-edges",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "A segment that ends right at RCV.NXT, or begins right at the edge of the window, counts as \
+                  acceptable, so that its ACK is not lost; one that goes beyond the edge is dropped whole, \
+                  instead of trimmed, while received text waits to be read.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::TextAfterFinResets,
+            name: "text-after-fin-resets",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 seventh",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "Text with numbers behind the peer's FIN, in a segment that begins before it, resets the \
+                  connection. The RFC ignores such text.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::SecondFinUnanswered,
+            name: "second-fin-unanswered",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 eighth",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "Another FIN behind the peer's FIN is dropped without the ACK that the RFC gives every FIN.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::CrossedSynAgainChallenged,
+            name: "crossed-syn-again-challenged",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first; 3.5",
+            requirement: None,
+            function: "tcp_validate_incoming",
+            why: "In a simultaneous open the peer's SYN again draws a challenge ACK, where the SYN,ACK again \
+                  would help a peer that has lost it.",
+            operator: "Nothing to do: the SYN,ACK comes again by its timer.",
         },
     ];
 }

@@ -337,7 +337,7 @@ impl Candidate {
             // A refused answer makes Linux repeat its SYN at once (tcp_rcv_synsent_state_process).
             let refused = self.tcb.state == State::SynSent
                 && self.tcb.rtt.retransmits == 0
-                && self.last.contains(Rule::SegSs1);
+                && (self.last.contains(Rule::SegSs1) || self.last.contains(Rule::SegSs2));
             if refused {
                 self.departures = self.departures.with(Departures::EARLY_RETRANSMISSION);
             } else if opening && !drawn {

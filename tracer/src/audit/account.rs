@@ -167,9 +167,10 @@ impl Book {
                         // The FIN is counted a moment later.
                         Numbers { una: Some(Seq(evidence.una)), nxt: None, rcv_nxt: Some(Seq(evidence.rcv_nxt)) }
                     }
-                    // The peer's SYN, or the text behind the last ACK, is counted a moment later.
+                    // The peer's SYN, or the text beside the ACK, is counted a moment later.
                     (LinuxState::SynSent, LinuxState::SynRecv)
-                    | (LinuxState::SynRecv, LinuxState::Established) => Numbers {
+                    | (LinuxState::SynRecv, LinuxState::Established)
+                    | (LinuxState::FinWait1, LinuxState::FinWait2) => Numbers {
                         una: Some(Seq(evidence.una)),
                         nxt: Some(Seq(evidence.nxt)),
                         rcv_nxt: None,

@@ -2,7 +2,7 @@
 
 use super::{Flow, Step};
 use crate::effect::Signal;
-use crate::event::Timer;
+use crate::event::{Origin, Timer};
 use crate::profile::{BadAck, TimeWaitAck};
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
@@ -33,6 +33,7 @@ impl Step<'_> {
             }
             State::LastAck => {
                 self.ack_in_last_ack(segment);
+                self.check_text_after_fin(segment);
                 Flow::Drop
             }
             _ => {
@@ -52,7 +53,8 @@ impl Step<'_> {
     fn ack_in_syn_received(&mut self, segment: &Segment) -> Flow {
         let snd = self.tcb.snd;
         let acknowledges = segment.ack - snd.una;
-        if acknowledges == 0 || acknowledges > snd.nxt - snd.una {
+        let old = acknowledges == 0 && self.profile.handshake_by_old_ack && self.tcb.origin == Origin::Active;
+        if !old && (acknowledges == 0 || acknowledges > snd.nxt - snd.una) {
             self.take(Rule::Ack3);
             match self.profile.bad_ack {
                 BadAck::Reset => self.reset(segment),
@@ -61,7 +63,9 @@ impl Step<'_> {
             return Flow::Drop;
         }
         self.take(Rule::Ack2);
-        self.accept_ack(segment.ack);
+        if !old {
+            self.accept_ack(segment.ack);
+        }
         self.take_window(segment);
         self.tcb.former = None;
         self.enter(State::Established);

@@ -17,6 +17,9 @@ impl Step<'_> {
         if by_number_alone {
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::SYN | Flags::FIN));
         }
+        if self.profile.loose_edges && self.has_socket() {
+            return self.check_loosely(segment, inside);
+        }
         let at_edge = self.profile.empty_at_edge && inside.seq_len() == 0 && segment.seq == rcv.nxt + rcv.wnd;
         if at_edge || acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
             self.trim(inside);
@@ -26,6 +29,69 @@ impl Step<'_> {
             return Flow::Go;
         }
         self.unacceptable(segment, inside)
+    }
+
+    /// Linux keeps half-open requests and TIME-WAIT apart from connections, and checks them otherwise.
+    fn has_socket(&self) -> bool {
+        match self.tcb.state {
+            State::SynReceived => self.tcb.origin == Origin::Active,
+            State::TimeWait => false,
+            _ => true,
+        }
+    }
+
+    /// A request, before anything else: the first SYN again, and an ACK that is not of our SYN (Linux: `tcp_check_req`).
+    pub(super) fn check_request(&mut self, segment: &Segment) -> Flow {
+        let request = self.profile.half_open_requests
+            && self.tcb.state == State::SynReceived
+            && self.tcb.origin == Origin::Passive;
+        if !request || segment.has(Flags::RST) {
+            return Flow::Go;
+        }
+        if self.is_own_syn_again(segment) {
+            self.take(Rule::Seq2);
+            self.send_syn_ack();
+            return Flow::Drop;
+        }
+        let acknowledges = segment.ack - self.tcb.snd.una;
+        let unacceptable = acknowledges == 0 || acknowledges > self.tcb.snd.nxt - self.tcb.snd.una;
+        if segment.has(Flags::ACK) && unacceptable {
+            self.take(Rule::Ack3);
+            self.reset(segment);
+            return Flow::Drop;
+        }
+        Flow::Go
+    }
+
+    fn check_loosely(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
+        let rcv = self.tcb.rcv;
+        let right = rcv.nxt + rcv.wnd;
+        let end = segment.seq + inside.seq_len();
+        // The FIN itself waits as well until the user has read up to it.
+        let occupied = rcv.readable > 0
+            || matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
+        let beyond = end.gt(right) && (segment.seq.gt(right) || occupied);
+        // At a closed window the RFC's own rules hold.
+        if end.lt(rcv.last_ack) || beyond || rcv.wnd == 0 && !acceptable(segment.seq, inside.seq_len(), rcv.nxt, 0) {
+            return self.unacceptable(segment, inside);
+        }
+        if acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
+            self.trim(inside);
+        } else {
+            // Nothing of it lies in the window: its ACK counts all the same.
+            if inside.seq_len() > 0 && end.le(rcv.nxt) {
+                self.acknowledge(Reply::Now);
+            }
+            (inside.len, inside.flags) = (0, inside.flags.without(Flags::FIN));
+            if end.le(rcv.nxt) {
+                inside.seq = rcv.nxt;
+            }
+            self.take(Rule::Seq5);
+        }
+        if self.tcb.state.is_synchronized() && inside.seq != self.tcb.rcv.nxt {
+            self.take(Rule::Seq6);
+        }
+        Flow::Go
     }
 
     fn unacceptable(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
@@ -120,12 +186,17 @@ impl Step<'_> {
         let mut trimmed = false;
         if segment.seq_len() > 0 && !segment.seq.in_window(rcv.nxt, rcv.wnd) {
             let mut cut = rcv.nxt - segment.seq;
-            if segment.has(Flags::SYN) {
+            let had_syn = segment.has(Flags::SYN);
+            if had_syn {
                 segment.flags = segment.flags.without(Flags::SYN);
                 cut -= 1;
             }
             segment.len = segment.len.saturating_sub(cut);
             segment.seq = rcv.nxt;
+            let request = self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive;
+            if had_syn && request && self.profile.half_open_requests {
+                (segment.len, segment.flags) = (0, segment.flags.without(Flags::FIN));
+            }
             trimmed = true;
         }
         trimmed |= self.trim_right(segment);

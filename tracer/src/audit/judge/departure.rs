@@ -13,7 +13,7 @@ use super::oracle::judge;
 type Turn = fn(&mut Profile);
 
 /// The switches, and the deviation that each stands for.
-const SWITCHES: [(Turn, DeviationId); 15] = [
+const SWITCHES: [(Turn, DeviationId); 20] = [
     (|p| p.syn_in_syn_received = RFC9293_INTENT.syn_in_syn_received, DeviationId::SynResetsHalfOpen),
     (|p| p.last_ack_entry = RFC9293_INTENT.last_ack_entry, DeviationId::LastAckFinUnsent),
     (|p| p.syn_extras = RFC9293_INTENT.syn_extras, DeviationId::SynAckPayloadIgnored),
@@ -29,6 +29,11 @@ const SWITCHES: [(Turn, DeviationId); 15] = [
     (|p| p.rfc1337 = RFC9293_INTENT.rfc1337, DeviationId::TimeWaitIgnoresReset),
     (|p| p.limits.time_wait = RFC9293_INTENT.limits.time_wait, DeviationId::TimeWait60s),
     (|p| p.limits.r2_syn = RFC9293_INTENT.limits.r2_syn, DeviationId::SynTimeoutTooShort),
+    (|p| p.half_open_requests = RFC9293_INTENT.half_open_requests, DeviationId::HalfOpenAckFirst),
+    (|p| p.handshake_by_old_ack = RFC9293_INTENT.handshake_by_old_ack, DeviationId::HandshakeByOldAck),
+    (|p| p.loose_edges = RFC9293_INTENT.loose_edges, DeviationId::LooseWindowEdges),
+    (|p| p.text_after_fin_resets = RFC9293_INTENT.text_after_fin_resets, DeviationId::TextAfterFinResets),
+    (|p| p.second_fin_unanswered = RFC9293_INTENT.second_fin_unanswered, DeviationId::SecondFinUnanswered),
     (|p| p.keep_alive_resets = RFC9293_INTENT.keep_alive_resets, DeviationId::KeepAliveReset),
     (|p| p.limits.linear_syns = RFC9293_INTENT.limits.linear_syns, DeviationId::SynLinearTimeouts),
     (|p| p.limits.rto_min = RFC9293_INTENT.limits.rto_min, DeviationId::ShortRetransmissionTimeout),
@@ -66,6 +71,7 @@ pub fn departures(trace: &[Observation], profile: &Profile, habits: Departures) 
 pub fn named(departure: &str) -> Option<DeviationId> {
     match departure {
         "unanswered segment" => Some(DeviationId::RateLimitedAnswer),
+        "duplicate_syn_draws_syn_ack" => Some(DeviationId::CrossedSynAgainChallenged),
         "options of a crossed SYN" => Some(DeviationId::CrossedSynScalesWindow),
         "early retransmission" => Some(DeviationId::TailLossProbe),
         _ => None,

@@ -108,6 +108,11 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         reopen_falls_back "A reopened TIME-WAIT comes back when its SYN proves old (MAY-2, second condition).";
         reopen_gap "How far the ISS of a reopened TIME-WAIT lies beyond the old SND.NXT, at least.";
         reset_before_fin "A reset one before RCV.NXT counts after the peer's FIN (Linux: tcp_reset_check).";
+        half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
+        handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
+        loose_edges "What touches the window's edges is acceptable (Linux).";
+        text_after_fin_resets "Text behind the peer's FIN resets (Linux).";
+        second_fin_unanswered "Another FIN behind the peer's FIN draws no ACK (Linux).";
         empty_at_edge "A segment without text at the right edge of the window is taken (Linux: tcp_sequence).";
         fin_wait_2 "How long an orphan stays in FIN-WAIT-2; the RFC waits for ever.";
         hard_icmp_aborts "Hard ICMP errors abort synchronized connections (SHLD-26).";
