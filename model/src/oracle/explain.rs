@@ -196,7 +196,12 @@ impl<'a, const N: usize> Attempt<'a, N> {
 
     /// Timers that may have expired unseen.
     fn expiries(&mut self, candidate: &Candidate, unseen: u8) {
-        let shows = matches!(self.observation.kind, Kind::Transition(_));
+        // A reset may be the first sign of an end.
+        let shows = match self.observation.kind {
+            Kind::Transition(_) => true,
+            Kind::Sent(segment) => segment.has(Flags::RST),
+            _ => false,
+        };
         let settled = candidate.shown == candidate.tcb.state;
         if self.terms.tap.transitions && !(shows && settled) {
             return;

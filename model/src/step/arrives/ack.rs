@@ -40,7 +40,11 @@ impl Step<'_> {
                 if self.ack_of_data(segment) == Flow::Drop {
                     return Flow::Drop;
                 }
-                self.ack_of_fin()
+                let flow = self.ack_of_fin();
+                if flow == Flow::Drop {
+                    self.check_text_after_fin(segment);
+                }
+                flow
             }
         }
     }

@@ -64,13 +64,18 @@ impl Step<'_> {
     }
 
     fn check_loosely(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
+        if self.is_crossing_syn_ack(segment) {
+            return self.unacceptable(segment, inside);
+        }
         let rcv = self.tcb.rcv;
         let right = rcv.nxt + rcv.wnd;
         let end = segment.seq + inside.seq_len();
+        // A FIN alone may lie beyond.
+        let text_end = end - u32::from(inside.has(Flags::FIN));
         // The FIN itself waits as well until the user has read up to it.
         let occupied = rcv.readable > 0
             || matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
-        let beyond = end.gt(right) && (segment.seq.gt(right) || occupied);
+        let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
         if end.lt(rcv.last_ack) || beyond || rcv.wnd == 0 && !acceptable(segment.seq, inside.seq_len(), rcv.nxt, 0) {
             return self.unacceptable(segment, inside);
@@ -186,17 +191,13 @@ impl Step<'_> {
         let mut trimmed = false;
         if segment.seq_len() > 0 && !segment.seq.in_window(rcv.nxt, rcv.wnd) {
             let mut cut = rcv.nxt - segment.seq;
-            let had_syn = segment.has(Flags::SYN);
-            if had_syn {
+            if segment.has(Flags::SYN) {
                 segment.flags = segment.flags.without(Flags::SYN);
                 cut -= 1;
             }
             segment.len = segment.len.saturating_sub(cut);
             segment.seq = rcv.nxt;
-            let request = self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive;
-            if had_syn && request && self.profile.half_open_requests {
-                (segment.len, segment.flags) = (0, segment.flags.without(Flags::FIN));
-            }
+
             trimmed = true;
         }
         trimmed |= self.trim_right(segment);

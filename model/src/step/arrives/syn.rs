@@ -15,10 +15,17 @@ impl Step<'_> {
             && !self.trail.contains(Rule::Seq2g);
         let anywhere = self.profile.rfc5961_syn && (self.tcb.state.is_synchronized() || crossed);
         let counts = inside.has(Flags::SYN) || (anywhere && segment.has(Flags::SYN));
+        let passive = self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive;
+        if passive && self.profile.half_open_requests && segment.has(Flags::SYN_ACK) && !counts {
+            // The SYN that the request does not count, its child does (Linux: `tcp_child_process`).
+            self.take(Rule::Syn2);
+            self.challenge();
+            return Flow::Drop;
+        }
         if !counts {
             return Flow::Go;
         }
-        if self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive {
+        if passive {
             self.take(Rule::Syn1);
             match self.profile.syn_in_syn_received {
                 SynInSynReceived::ReturnToListen => self.return_to_listen(),
