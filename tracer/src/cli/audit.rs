@@ -12,7 +12,7 @@ use crate::audit::{
     report::{
         WriteError,
         model::{Outcome, Report, RequirementVerdict},
-        write_json,
+        write,
     },
     run::{AuditError, Config, Done, Progress, audit, scenarios},
 };
@@ -45,7 +45,7 @@ pub struct Args {
     /// So many random conversations [default: 1000, or none with --quick, --only or --scenario]
     #[arg(long, value_name = "N")]
     random: Option<u64>,
-    /// Write report.json into this folder
+    /// Write report.html, report.json, report.md, junit.xml and capture.pcapng into this folder
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
     /// List the scenarios and what they are about, and do nothing
@@ -88,8 +88,9 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
     }
     anstream::print!("{}", summary(&report));
     if let Some(folder) = output_dir {
-        let path = write_json(&report, &folder)?;
-        anstream::println!("Report: {}", path.display());
+        for path in write(&report, &folder)? {
+            anstream::println!("{}", path.display());
+        }
     }
     Ok(match report.outcome {
         Outcome::Pass | Outcome::Deviation => ExitCode::SUCCESS,
