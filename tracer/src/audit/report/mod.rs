@@ -2,6 +2,7 @@
 
 mod capture;
 mod cells;
+pub mod diff;
 mod html;
 mod junit;
 mod markdown;
