@@ -198,6 +198,11 @@ pub struct Profile {
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
     /// while nothing waits to be read (Linux: `tcp_sequence`).
     pub loose_edges: bool,
+    /// The range of acceptable ACKs begins with what was acknowledged at all (Linux: `tcp_ack`).
+    pub ack_floor_by_acked: bool,
+    /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
+    /// 3.2, drops it).
+    pub timestamps_optional: bool,
     /// Text behind the number of the peer's FIN, in a segment that begins before it, resets (Linux:
     /// `tcp_rcv_state_process`).
     pub text_after_fin_resets: bool,
@@ -270,6 +275,8 @@ pub const RFC9293_LITERAL: Profile = Profile {
     half_open_requests: false,
     handshake_by_old_ack: false,
     loose_edges: false,
+    ack_floor_by_acked: false,
+    timestamps_optional: false,
     text_after_fin_resets: false,
     second_fin_unanswered: false,
     fin_wait_2: None,
@@ -309,6 +316,8 @@ pub const LINUX: Profile = Profile {
     half_open_requests: true,
     handshake_by_old_ack: true,
     loose_edges: true,
+    ack_floor_by_acked: true,
+    timestamps_optional: true,
     text_after_fin_resets: true,
     second_fin_unanswered: true,
     fin_wait_2: Some(60 * S),

@@ -55,6 +55,9 @@ pub enum DeviationId {
     TextAfterFinResets,
     SecondFinUnanswered,
     CrossedSynAgainChallenged,
+    AckFloorByAcked,
+    TimestampsOptional,
+    FastPathSkipsAckRange,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -110,7 +113,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 52] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -704,6 +707,42 @@ impl Deviation {
             why: "In a simultaneous open the peer's SYN again draws a challenge ACK, where the SYN,ACK again \
                   would help a peer that has lost it.",
             operator: "Nothing to do: the SYN,ACK comes again by its timer.",
+        },
+        Self {
+            id: DeviationId::AckFloorByAcked,
+            name: "ack-floor-by-acked",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth; RFC 5961 section 5.2",
+            requirement: Some("MAY-12"),
+            function: "tcp_ack",
+            why: "The lowest ACK that counts as a duplicate lies below SND.UNA by the largest window seen, or by \
+                  what was acknowledged at all where that is less: a tighter range than the one of RFC 5961.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::TimestampsOptional,
+            name: "missing-timestamps-accepted",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4; RFC 7323 section 3.2",
+            requirement: None,
+            function: "tcp_validate_incoming",
+            why: "A segment that lacks the timestamps both sides agreed on is processed, where RFC 7323 \
+                  recommends to drop it: some middleboxes remove the option.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::FastPathSkipsAckRange,
+            name: "fast-path-skips-ack-range",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth; RFC 5961 section 5.2",
+            requirement: Some("MAY-12"),
+            function: "tcp_rcv_established",
+            why: "Text in order whose ACK lies below the acceptable range is challenged on the slow path, but \
+                  taken on the fast path of header prediction, which ignores what tcp_ack() says.",
+            operator: "No sysctl.",
         },
     ];
 }

@@ -227,8 +227,9 @@ impl Candidate {
         let snd = self.tcb.snd;
         let keeps_alive = self.tcb.config.keep_alive.is_some() || !terms.tap.calls;
         // A closed window may be probed by a number already acknowledged as well, which has to be answered.
-        let closed = self.window_room() == 0 && (snd.queued > 0 || self.wants_fin());
-        let probes = ack.seq + 1 == snd.nxt && (keeps_alive || closed) && self.tcb.state.is_synchronized();
+        let closed = self.window_room() == 0 && (snd.queued > 0 || self.wants_fin() || self.tcb.in_flight());
+        let probes = self.tcb.state.is_synchronized()
+            && (ack.seq + 1 == snd.nxt && keeps_alive || ack.seq + 1 == snd.una && closed);
         // Where the peer took its window back, the right edge is the last number that it accepts.
         let edge = snd.una + snd.wnd;
         let at_edge = edge.lt(snd.nxt) && ack.seq == edge && self.tcb.state.is_synchronized();

@@ -167,6 +167,7 @@ impl Step<'_> {
             && !segment.has(Flags::RST)
             && segment.seq == self.tcb.rcv.irs
             && segment.ack == self.tcb.snd.nxt
+            && (segment.len == 0 || !self.profile.loose_edges)
     }
 
     // The peer repeats its SYN because our SYN+ACK was lost (contradiction 5).

@@ -10,7 +10,9 @@ use crate::state::State;
 impl Step<'_> {
     pub(super) fn check_syn(&mut self, segment: &Segment, inside: &Segment) -> Flow {
         // RFC 5961 challenges a SYN in synchronized states wherever it lies, even where trimming cut it off.
-        let crossed = self.tcb.state == State::SynReceived
+        // In Linux those that opened actively are sockets like any other.
+        let crossed = self.profile.loose_edges
+            && self.tcb.state == State::SynReceived
             && self.tcb.origin == Origin::Active
             && !self.trail.contains(Rule::Seq2g);
         let anywhere = self.profile.rfc5961_syn && (self.tcb.state.is_synchronized() || crossed);

@@ -13,7 +13,7 @@ use super::oracle::judge;
 type Turn = fn(&mut Profile);
 
 /// The switches, and the deviation that each stands for.
-const SWITCHES: [(Turn, DeviationId); 20] = [
+const SWITCHES: [(Turn, DeviationId); 22] = [
     (|p| p.syn_in_syn_received = RFC9293_INTENT.syn_in_syn_received, DeviationId::SynResetsHalfOpen),
     (|p| p.last_ack_entry = RFC9293_INTENT.last_ack_entry, DeviationId::LastAckFinUnsent),
     (|p| p.syn_extras = RFC9293_INTENT.syn_extras, DeviationId::SynAckPayloadIgnored),
@@ -34,6 +34,8 @@ const SWITCHES: [(Turn, DeviationId); 20] = [
     (|p| p.loose_edges = RFC9293_INTENT.loose_edges, DeviationId::LooseWindowEdges),
     (|p| p.text_after_fin_resets = RFC9293_INTENT.text_after_fin_resets, DeviationId::TextAfterFinResets),
     (|p| p.second_fin_unanswered = RFC9293_INTENT.second_fin_unanswered, DeviationId::SecondFinUnanswered),
+    (|p| p.ack_floor_by_acked = RFC9293_INTENT.ack_floor_by_acked, DeviationId::AckFloorByAcked),
+    (|p| p.timestamps_optional = RFC9293_INTENT.timestamps_optional, DeviationId::TimestampsOptional),
     (|p| p.keep_alive_resets = RFC9293_INTENT.keep_alive_resets, DeviationId::KeepAliveReset),
     (|p| p.limits.linear_syns = RFC9293_INTENT.limits.linear_syns, DeviationId::SynLinearTimeouts),
     (|p| p.limits.rto_min = RFC9293_INTENT.limits.rto_min, DeviationId::ShortRetransmissionTimeout),
@@ -42,7 +44,7 @@ const SWITCHES: [(Turn, DeviationId); 20] = [
 /// The departures of this trace, which the profile explains. `habits`: those that the oracle granted.
 #[must_use]
 pub fn departures(trace: &[Observation], profile: &Profile, habits: Departures) -> Vec<DeviationId> {
-    let mut found: Vec<DeviationId> = habits.iter().filter_map(|habit| named(habit.name)).collect();
+    let mut found: Vec<DeviationId> = habits.iter().filter_map(|habit| named(habit.name, trace)).collect();
     let spoke = trace.iter().any(|observation| {
         matches!(observation.kind, Kind::Sent(segment) if segment.len > 0 || segment.has(Flags::FIN))
     });
@@ -66,10 +68,17 @@ pub fn departures(trace: &[Observation], profile: &Profile, habits: Departures) 
     found
 }
 
-/// The deviation that stands for a habit of the oracle's; none where it has no name, which makes it a finding.
+/// The deviation that stands for a departure from the profile `linux`; none where it has no name, which makes it a
+/// finding.
 #[must_use]
-pub fn named(departure: &str) -> Option<DeviationId> {
+pub fn named(departure: &str, trace: &[Observation]) -> Option<DeviationId> {
+    let text_with_ack = || {
+        trace.iter().any(|observation| {
+            matches!(observation.kind, Kind::Received(segment) if segment.len > 0 && segment.has(Flags::ACK))
+        })
+    };
     match departure {
+        "rfc5961_ack" if text_with_ack() => Some(DeviationId::FastPathSkipsAckRange),
         "unanswered segment" => Some(DeviationId::RateLimitedAnswer),
         "duplicate_syn_draws_syn_ack" => Some(DeviationId::CrossedSynAgainChallenged),
         "options of a crossed SYN" => Some(DeviationId::CrossedSynScalesWindow),

@@ -75,7 +75,8 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         for id in shown {
             deviations.push((id, None));
         }
-        for departure in judgement.departures.iter().filter(|departure| named(departure.name).is_none()) {
+        let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
+        for departure in judgement.departures.iter().filter(|one| named(one.name, &observations).is_none()) {
             let expected = "what the profile linux says".to_owned();
             findings.push(Finding { place: place(None), expected, seen: departure.name.to_owned(), rules: "-".into() });
         }

@@ -3,7 +3,7 @@
 use model::{
     State,
     event::{Call, Origin},
-    oracle::{Kind, Observation},
+    oracle::{Kind, Numbers, Observation, Transition},
 };
 
 use crate::audit::{
@@ -18,9 +18,12 @@ pub enum Source {
     Log(usize),
     /// The place in [`crate::audit::account::Account::changes`].
     Change(usize),
-    /// Time that went by.
+    /// Time that went by, or a listener that takes over.
     End,
 }
+
+/// What one segment causes happens within this time, nanoseconds.
+const AT_ONCE: u64 = 50_000;
 
 /// One connection's observations.
 pub type Trace = Vec<(Source, Observation)>;
@@ -48,10 +51,29 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
             timed.push((logged.time, Source::Log(at), kind));
         }
     }
-    let changes = played.account.changes();
-    for (at, change) in changes.iter().enumerate() {
-        if concerns(change, ports, passive) {
-            timed.push((change.time, Source::Change(at), Kind::Transition(change.transition)));
+    let changes: Vec<(usize, &Change)> =
+        played.account.changes().iter().enumerate().filter(|(_, change)| concerns(change, ports, passive)).collect();
+    let listen = timed.iter().find_map(|(_, _, kind)| match kind {
+        Kind::Call(call @ Call::Open { origin: Origin::Passive, .. }) => Some(*call),
+        _ => None,
+    });
+    let mut listens_again = false;
+    for (place, (at, change)) in changes.iter().enumerate() {
+        let mut transition = change.transition;
+        if std::mem::take(&mut listens_again) {
+            transition.from = State::Listen;
+        }
+        timed.push((change.time, Source::Change(*at), Kind::Transition(transition)));
+        let next = changes.get(place + 1).map_or(u64::MAX, |(_, next)| next.time);
+        // What comes after the end meets the listener, unless it is what ended TIME-WAIT.
+        if let Some(call) = listen
+            && transition.to == State::Closed
+            && next.saturating_sub(change.time) > AT_ONCE
+        {
+            listens_again = true;
+            let again = Transition { from: State::Closed, to: State::Listen, numbers: Numbers::default() };
+            timed.push((change.time + AT_ONCE, Source::End, Kind::Call(call)));
+            timed.push((change.time + AT_ONCE, Source::End, Kind::Transition(again)));
         }
     }
     timed.sort_by_key(|(time, ..)| *time);

@@ -185,7 +185,7 @@ fn judge_cell(played: &Played, place: usize, observations: &[Observation], place
         used = orphaned(&profile, &played.sysctls);
         judgement = judge(observations, &used);
     }
-    let unnamed = judgement.departures.iter().find(|departure| named(departure.name).is_none());
+    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, observations).is_none());
     let wrong = match (&judgement.violation, unnamed) {
         (Some((at, expected, rules)), _) => {
             let seen = observations.get(*at).map(ToString::to_string).unwrap_or_default();

@@ -111,6 +111,8 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
         handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
         loose_edges "What touches the window's edges is acceptable (Linux).";
+        ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
+        timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";
         text_after_fin_resets "Text behind the peer's FIN resets (Linux).";
         second_fin_unanswered "Another FIN behind the peer's FIN draws no ACK (Linux).";
         empty_at_edge "A segment without text at the right edge of the window is taken (Linux: tcp_sequence).";
