@@ -172,3 +172,23 @@ impl Deref for Effects {
         self.list.get(..self.used).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CAPACITY, Effect, Effects};
+    use crate::event::Timer;
+
+    #[test]
+    fn one_effect_too_many_is_told_and_not_kept() {
+        let mut effects = Effects::new();
+        for _ in 0..CAPACITY {
+            effects.push(Effect::Stop(Timer::User));
+        }
+        assert!(!effects.overflowed());
+        effects.push(Effect::Stop(Timer::User));
+        assert!(effects.overflowed());
+        assert_eq!(effects.len(), CAPACITY);
+        effects.clear();
+        assert!(!effects.overflowed() && effects.is_empty());
+    }
+}

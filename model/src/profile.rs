@@ -70,6 +70,31 @@ pub enum TimeWaitAck {
     Anything,
 }
 
+/// A switch with two readings knows the other one.
+macro_rules! two_readings {
+    ($($switch:ident: $one:ident or $other:ident;)*) => { $(
+        impl $switch {
+            /// The other reading.
+            #[must_use]
+            pub const fn other(self) -> Self {
+                match self {
+                    Self::$one => Self::$other,
+                    Self::$other => Self::$one,
+                }
+            }
+        }
+    )* };
+}
+
+two_readings! {
+    AfterReset: Closed or TimeWait;
+    BadAck: Reset or Ack;
+    LastAckEntry: WhenFinLeaves or AtOnce;
+    SynExtras: Queue or Ignore;
+    SecondListen: Refuse or AnotherTcb;
+    TimeWaitAck: Fin or Anything;
+}
+
 /// When retransmission gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum R2 {

@@ -24,7 +24,7 @@ impl Range {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reassembly {
     ranges: [Range; MAX_RANGES],
-    used: u8,
+    used: usize,
     /// The number of a FIN that has arrived but is not yet reached.
     pub fin: Option<Seq>,
 }
@@ -39,7 +39,7 @@ impl Reassembly {
     /// The ranges held.
     #[must_use]
     pub fn ranges(&self) -> &[Range] {
-        self.ranges.get(..usize::from(self.used)).unwrap_or_default()
+        self.ranges.get(..self.used).unwrap_or_default()
     }
 
     /// Keeps `len` octets from `start`; false when there is no place for one more range.
@@ -87,14 +87,10 @@ impl Reassembly {
         reached - next
     }
 
-    // Unused places are cleared: two equal contents are equal, and hash alike.
+    // Unused places are empty ranges: two equal contents are equal, and hash alike.
     fn store(&mut self, kept: &[Range; MAX_RANGES + 1], count: usize) {
-        let mut used = 0;
-        for (place, slot) in self.ranges.iter_mut().enumerate() {
-            *slot = if place < count { kept[place] } else { Range::default() };
-            used += u8::from(place < count);
-        }
-        self.used = used;
+        self.ranges.copy_from_slice(&kept[..MAX_RANGES]);
+        self.used = count;
     }
 }
 

@@ -893,7 +893,13 @@ pub const REQUIREMENTS: [Requirement; 119] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{REQUIREMENTS, Requirement};
+    use super::{Class, REQUIREMENTS, Requirement};
+
+    #[test]
+    fn a_class_has_its_letter() {
+        let classes = [Class::State, Class::Fields, Class::Wire, Class::Api];
+        assert_eq!(classes.map(Class::letter), ['S', 'T', 'W', 'A']);
+    }
 
     #[test]
     fn there_are_69_must_31_shld_18_may_and_1_rec_each_once() {

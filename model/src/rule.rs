@@ -343,7 +343,20 @@ impl fmt::Display for Trail {
 
 #[cfg(test)]
 mod tests {
-    use super::Rule;
+    extern crate std;
+    use std::format;
+
+    use super::{Rule, Trail};
+
+    #[test]
+    fn a_trail_knows_the_rules_taken_and_prints_them() {
+        let mut trail = Trail::EMPTY;
+        assert_eq!(format!("{trail} {trail:?}"), "- -");
+        trail.push(Rule::Seq5);
+        trail.push(Rule::Ack4);
+        assert!(trail.contains(Rule::Seq5) && trail.contains(Rule::Ack4) && !trail.contains(Rule::Open1));
+        assert_eq!(format!("{trail} / {trail:?}"), "seq-5 ack-4 / seq-5 ack-4");
+    }
 
     #[test]
     fn there_are_117_rules_and_every_id_finds_its_rule() {

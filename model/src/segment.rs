@@ -198,3 +198,17 @@ impl fmt::Display for Segment {
         write!(f, "<CTL={}>", self.flags)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Flags;
+
+    #[test]
+    fn flags_are_a_set() {
+        let syn_ack = Flags::SYN.with(Flags::ACK);
+        assert_eq!(syn_ack, Flags::SYN_ACK);
+        assert_eq!(syn_ack | Flags::ACK, Flags::SYN_ACK);
+        assert_eq!(syn_ack.without(Flags::ACK | Flags::FIN), Flags::SYN);
+        assert!(syn_ack.has(Flags::SYN) && !syn_ack.has(Flags::SYN | Flags::FIN));
+    }
+}

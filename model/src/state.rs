@@ -114,6 +114,14 @@ mod tests {
         assert_eq!(early, [State::Closed, State::Listen, State::SynSent, State::SynReceived]);
     }
 
+    #[test]
+    fn every_state_has_a_sentence_of_its_own() {
+        let sentences: BTreeSet<_> = State::ALL.into_iter().map(State::sentence).collect();
+        assert_eq!(sentences.len(), State::ALL.len());
+        assert!(sentences.into_iter().all(|sentence| sentence.ends_with('.')));
+    }
+
     extern crate std;
+    use std::collections::BTreeSet;
     use std::vec::Vec;
 }

@@ -120,6 +120,7 @@ mod tests {
         let violation = Verdict::Violation(ViolationId::IllegalEdge);
         assert_eq!(fine.worst(deviation).worst(fine), deviation);
         assert_eq!(deviation.worst(unknown), unknown);
+        assert_eq!(fine.worst(Verdict::Conforming(Code::R2)), fine, "the first of two equally bad ones");
         assert_eq!(violation.worst(unknown), violation);
         assert!(violation.is_violation() && !unknown.is_violation());
         let classes = [fine, deviation, unknown, violation].map(Verdict::class);
@@ -133,5 +134,6 @@ mod tests {
         let verdict = Verdict::Deviation(DeviationId::OrphanLimit);
         assert_eq!(verdict.to_string(), "deviation (orphan-limit)");
         assert_eq!(Verdict::Inconclusive(Inconclusive::LostEvent).to_string(), "inconclusive (lost_event)");
+        assert_eq!(Inconclusive::LostEvent.to_string(), "lost_event");
     }
 }

@@ -182,6 +182,11 @@ fn a_legal_pair_with_healthy_fields_is_never_a_violation() {
         let base = healthy(transition);
         // What is true of a socket besides: who worked on it, old errors, options, its place in sequence space.
         for (owner, error) in OWNERS.into_iter().flat_map(|owner| ERRORS.map(|error| (owner, error))) {
+            // close() alone repeats a state; it holds the socket, and its user is still there.
+            let repeats = transition.from == transition.to && transition.from != LinuxState::Close;
+            if repeats && owner == Some(Owner::Softirq) {
+                continue;
+            }
             for bits in 0_u32..1 << 6 {
                 let bit = |index: u32| bits >> index & 1 == 1;
                 let shift = bits.wrapping_mul(0x2000_0001);
@@ -189,7 +194,7 @@ fn a_legal_pair_with_healthy_fields_is_never_a_violation() {
                     owner,
                     error,
                     soft_error: if bit(0) { error } else { SocketError::None },
-                    dead: bit(1),
+                    dead: bit(1) && !repeats,
                     has_user_socket: bit(2).then_some(!bit(1)),
                     linger: bit(3),
                     linger_zero: bit(4),
@@ -236,6 +241,8 @@ fn every_deviation_of_a_transition_every_cause_and_every_rule_of_a_pair_is_reach
             take(judge(transition, &repaired, history));
             let unread = Evidence { copied_seq: evidence.rcv_nxt.wrapping_sub(9), ..*evidence };
             take(judge(transition, &unread, history));
+            let ahead = Evidence { copied_seq: evidence.rcv_nxt.wrapping_add(9), ..*evidence };
+            take(judge(transition, &ahead, history));
             let unsent = Evidence { write_seq: evidence.write_seq.wrapping_add(9), ..*evidence };
             take(judge(transition, &unsent, history));
             let rolled_back = History { same_call: true, ..*history };

@@ -204,6 +204,20 @@ fn s17_s53_no_port_left() {
 }
 
 #[test]
+fn no_port_left_for_a_socket_that_is_used_again() {
+    // Its last connection ended with its FIN unacknowledged; tcp_disconnect moves the queue past the old window.
+    let last = Evidence { una: 700, nxt: 701, write_seq: 701 + 65_535 + 2, ..fresh() };
+    Story::active("connect() fails before the next SYN")
+        .step(CL, SS, last, ok(Code::R12))
+        .step(SS, CL, last, ok(Code::R6))
+        .because(CloseCause::ConnectFailed);
+    Story::active("a deferred open is closed before the next SYN")
+        .step(CL, SS, last, ok(Code::R12))
+        .step(SS, CL, closing(last), departs(DeviationId::SynSentWithoutSyn))
+        .because(CloseCause::SynNeverSent);
+}
+
+#[test]
 fn s19_close_or_shutdown_while_connecting() {
     for gives_up in [closing(syn_sent()), by_user(syn_sent())] {
         Story::active("client")

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use linux_common::*;
 use model::linux::{
-    Code, Evidence, History, LinuxState, TimeWaitEnd, TimeWaitKind, ViolationId, ViolationRule,
-    judge_time_wait_end,
+    CloseCause, Code, DeviationId, Evidence, History, LinuxState, Owner, SocketError, TimeWaitEnd,
+    TimeWaitKind, Transition, ViolationId, ViolationRule, judge, judge_time_wait_end,
 };
 use model::{Inconclusive, Verdict};
 
@@ -84,6 +84,13 @@ fn repeated_state() {
     open().step(EST, EST, established(), breaks(ViolationId::RepeatedState));
     opening().step(SS, SS, syn_sent(), breaks(ViolationId::RepeatedState));
     Story::closed_second("client").step(CW, CW, close_wait(), breaks(ViolationId::RepeatedState));
+    // close() after shutdown() repeats a state, and nothing in softirq does.
+    let by_segment = Evidence { owner: Some(Owner::Softirq), ..closing(last_ack()) };
+    let closing_last =
+        || Story::closed_second("client").step(CW, LA, shut_write(close_wait()), ok(Code::R14));
+    caught(closing_last, LA, LA, closing(last_ack()), ViolationId::RepeatedState, by_segment);
+    let without_user = Evidence { dead: true, ..closing(last_ack()) };
+    caught(closing_last, LA, LA, closing(last_ack()), ViolationId::RepeatedState, without_user);
     // MPTCP sets the states of its subflows without a look at what they are.
     let subflow = Evidence { is_mptcp: true, ..established() };
     open().step(EST, EST, subflow, unknown(Inconclusive::Unclassified));
@@ -108,10 +115,24 @@ fn sequence_order() {
     caught(open, EST, CW, close_wait(), rule, ahead(close_wait()));
     caught(open, EST, CW, close_wait(), rule, beyond(close_wait()));
     caught(closed_first, FW1, CG, crossed_fins(), rule, ahead(crossed_fins()));
+    // Half the number space ahead is neither before nor after.
+    let opposite = |evidence: Evidence| Evidence { una: evidence.nxt.wrapping_sub(1 << 31), ..evidence };
+    caught(open, EST, CW, close_wait(), rule, opposite(close_wait()));
     caught(opening, SS, EST, shaken(), rule, beyond(shaken()));
     // A failed connect() and a newborn child carry numbers that mean nothing.
     opening().step(SS, CL, ahead(fresh()), ok(Code::R6));
     Story::passive("server").step(LI, SR, ahead(newborn()), ok(Code::C4));
+}
+
+#[test]
+fn receive_order() {
+    let rule = ViolationId::ReceiveOrder;
+    let beyond = |evidence: Evidence| Evidence { copied_seq: evidence.rcv_nxt.wrapping_add(1), ..evidence };
+    caught(open, EST, CW, close_wait(), rule, beyond(close_wait()));
+    caught(closed_first, FW1, CG, crossed_fins(), rule, beyond(crossed_fins()));
+    // Before the peer's SYN these numbers mean nothing, nor in a newborn child.
+    opening().step(SS, CL, beyond(fresh()), ok(Code::R6));
+    Story::passive("server").step(LI, SR, beyond(newborn()), ok(Code::C4));
 }
 
 #[test]
@@ -188,6 +209,7 @@ fn peer_fin_ignored() {
     let rule = ViolationId::PeerFinIgnored;
     caught(open, EST, FW1, closing(established()), rule, closing(close_wait()));
     caught(closed_first, FW1, FW2, fin_wait_2(), rule, peer_fin(fin_wait_2()));
+    caught(half_closed, FW2, FW2, closing(fin_wait_2()), rule, closing(peer_fin(fin_wait_2())));
 }
 
 #[test]
@@ -215,6 +237,8 @@ fn last_ack_fin_unacknowledged() {
     let explained = [
         (Evidence { retransmits: 3, ..last_ack() }, true),
         (by_user(last_ack()), true),
+        (Evidence { soft_error: SocketError::Unreachable, ..last_ack() }, true),
+        (with_error(SocketError::Unreachable, last_ack()), true),
         (orphaned(last_ack()), true),
         (Evidence { has_user_socket: None, ..last_ack() }, true),
         (last_ack(), false),
@@ -258,12 +282,41 @@ fn every_rule_has_its_test() {
 fn a_rule_is_never_reported_across_a_gap() {
     let gaps = [
         History { previous: None, ..History::default() },
-        History { previous: Some(model::linux::Transition::new(CL, SS)), ..History::default() },
+        History { previous: Some(Transition::new(CL, SS)), ..History::default() },
         History { adopted: true, ..History::default() },
     ];
     for history in gaps {
-        let transition = model::linux::Transition::new(FW1, FW2);
-        let judgement = model::linux::judge(transition, &fin_wait_1(), &history);
+        let transition = Transition::new(FW1, FW2);
+        let judgement = judge(transition, &fin_wait_1(), &history);
         assert!(matches!(judgement.verdict, Verdict::Inconclusive(_)), "{judgement:?}");
     }
+}
+
+#[test]
+fn a_gap_leaves_the_cause_only_to_an_adopted_socket_that_closes() {
+    let adopted = History { adopted: true, ..History::default() };
+    let lost = History { previous: Some(Transition::new(SS, SR)), ..History::default() };
+    let cause = |from, to, history: &History| {
+        judge(Transition::new(from, to), &last_ack_acknowledged(), history).cause
+    };
+    assert_eq!(cause(LA, CL, &adopted), Some(CloseCause::FinAcknowledged));
+    assert_eq!(cause(LA, CL, &lost), None, "what was lost may have been the reason");
+    assert_eq!(cause(LA, LA, &adopted), None, "nothing has ended");
+}
+
+#[test]
+fn an_mptcp_connection_may_end_its_listener_from_below() {
+    let subflow = Evidence { is_mptcp: true, owner: Some(Owner::Softirq), ..fresh() };
+    let history = History { previous: Some(Transition::new(CL, LI)), ..History::default() };
+    assert_eq!(judge(Transition::new(LI, CL), &subflow, &history).verdict, ok(Code::R16));
+}
+
+#[test]
+fn a_fin_that_left_at_once_is_no_habit() {
+    let history = History { previous: Some(Transition::new(SS, EST)), ..History::default() };
+    let sent = shut_write(established());
+    assert_eq!(judge(Transition::new(EST, FW1), &sent, &history).noted, None);
+    let waiting = Evidence { write_seq: sent.write_seq.wrapping_add(5), ..sent };
+    let noted = judge(Transition::new(EST, FW1), &waiting, &history).noted;
+    assert_eq!(noted, Some(DeviationId::FinWait1FinUnsent));
 }

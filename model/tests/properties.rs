@@ -46,6 +46,25 @@ fn order_is_transitive_within_half_the_space_and_moves_along() {
     }
 }
 
+/// Every distance of 16 bits, at either end of the 32, from numbers on both sides of both wraps.
+#[test]
+fn order_and_windows_follow_the_distance() {
+    for base in [0, 1, (1 << 31) - 1, 1 << 31, u32::MAX].map(Seq) {
+        for distance in (0..=u16::MAX).flat_map(|n| [u32::from(n), u32::from(n) << 16, !u32::from(n)]) {
+            let other = base + distance;
+            // The opposite number is later both ways (RFC 7323, 2.3 keeps windows below that).
+            let later = distance != 0 && distance <= 1 << 31;
+            assert_eq!((base.lt(other), other.gt(base)), (later, later), "{base} {other}");
+            assert_eq!((base.ge(other), other.le(base)), (!later, !later));
+            assert_eq!(base.max(other), if later { other } else { base });
+            assert_eq!((other - base, other - distance), (distance, base));
+            for size in [0, 1, distance, distance.wrapping_add(1), 1 << 30, u32::MAX] {
+                assert_eq!(other.in_window(base, size), distance < size, "{other} in {base}+{size}");
+            }
+        }
+    }
+}
+
 /// Exhaustive on a space of 2^8 numbers, by counting which numbers are where.
 #[test]
 fn acceptability_is_what_the_four_tests_say() {

@@ -5,10 +5,11 @@ mod support;
 
 use model::event::IcmpError;
 use model::profile::{LINUX, RFC9293_INTENT};
+use model::tcb::TimerSet;
 use model::{
     Call, CallError, Choices, Effects, Event, Flags, Profile, Segment, Signal, State, Tcb, Timer, step,
 };
-use support::{in_flight, tcb};
+use support::{in_flight, passive, tcb};
 
 const MS: u64 = 1_000;
 
@@ -62,6 +63,47 @@ fn what_was_sent_twice_is_not_measured_and_the_backoff_stays() {
     send(&mut tcb, 2_000 * MS, 10);
     ack(&mut tcb, 2_100 * MS, 1021);
     assert_eq!((tcb.rtt.srtt, tcb.rtt.rto), (Some(100 * MS), 1_000 * MS));
+}
+
+#[test]
+fn challenges_are_throttled() {
+    // RFC 5961, section 7: so many in a period, and then no more.
+    let mut profile = RFC9293_INTENT;
+    profile.limits.challenges = Some((2, 5_000 * MS));
+    let mut tcb = tcb(State::Established);
+    let mut challenged = |at| {
+        let reset = Event::Arrives(Segment::new(Flags::RST, 5002, 0));
+        happen(&mut tcb, at, reset, &profile).segments().count() == 1
+    };
+    let seconds = [10_000, 11_000, 12_000, 14_999, 15_000, 15_001, 15_002];
+    assert_eq!(seconds.map(|ms| challenged(ms * MS)), [true, true, false, false, true, true, false]);
+}
+
+/// The timers that start when `tcb` is told STATUS: what must run does from the next step on.
+fn armed(tcb: Tcb) -> Vec<Timer> {
+    let mut tcb = Tcb { timers: TimerSet::default(), ..tcb };
+    happen(&mut tcb, 0, Event::Call(Call::Status), &RFC9293_INTENT);
+    tcb.timers.iter().collect()
+}
+
+#[test]
+fn which_timers_run() {
+    use Timer::{KeepAlive, Persist, Retransmit, User};
+    let limited = |mut tcb: Tcb| {
+        tcb.config.user_timeout = Some(30_000 * MS);
+        tcb.config.keep_alive = Some(60_000 * MS);
+        tcb
+    };
+    let mut shut = tcb(State::Established);
+    (shut.snd.queued, shut.snd.wnd) = (10, 0);
+    assert_eq!(armed(limited(tcb(State::Established))), [KeepAlive], "MUST-26: idle");
+    assert_eq!(armed(limited(in_flight(State::Established, 10))), [User, Retransmit]);
+    assert_eq!(armed(limited(shut)), [User, Persist], "text waits, nothing is in flight");
+    assert_eq!(armed(limited(tcb(State::FinWait2))), [KeepAlive]);
+    // The user timeout is the user's: a half-open connection of a listener has none yet.
+    assert_eq!(armed(limited(tcb(State::SynReceived))), [User, Retransmit]);
+    assert_eq!(armed(limited(passive(State::SynReceived))), [Retransmit]);
+    assert_eq!(armed(limited(passive(State::FinWait1))), [User, Retransmit]);
 }
 
 #[test]

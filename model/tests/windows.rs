@@ -101,6 +101,8 @@ fn the_sender_avoids_silly_windows() {
     assert_eq!(leaves(500, false, 1_000, 1_000), (500, false));
     assert_eq!(leaves(499, false, 1_000, 1_000), (0, true));
     assert_eq!(leaves(900, true, 10_000, 800), (0, true));
+    // Half of a window of one octet is nothing.
+    assert_eq!(leaves(500, false, 1, 1), (0, true));
 }
 
 #[test]
@@ -111,6 +113,35 @@ fn nagle_holds_a_small_segment_while_something_is_in_flight() {
         let out = happen(&mut tcb, Event::Call(Call::send(10)), Choices::default());
         assert_eq!(out.segments().map(|segment| segment.len).sum::<u32>(), sent);
     }
+}
+
+#[test]
+fn nagle_holds_half_a_window_too() {
+    let mut tcb = in_flight(State::Established, 100);
+    (tcb.snd.max_wnd, tcb.snd.wnd) = (1_000, 1_000);
+    let call =
+        Call::Send { len: 600, push: false, urgent: false, remote: Remote::Unspecified, admission: Ok(()) };
+    assert_eq!(happen(&mut tcb, Event::Call(call), Choices::default()).segments().count(), 0);
+}
+
+/// Whether the peer is told at once of a window that was so large, when a reader empties a buffer of this size.
+fn told(was: u32, buffer: u32) -> bool {
+    let mut tcb = tcb(State::Established);
+    tcb.config.receive_buffer = buffer;
+    (tcb.rcv.wnd, tcb.rcv.readable) = (was, buffer - was);
+    tcb.rcv.nxt += tcb.rcv.readable;
+    let out = happen(&mut tcb, Event::Call(Call::receive(buffer - was)), Choices::default());
+    assert_eq!(tcb.rcv.wnd, buffer);
+    out.segments().count() == 1
+}
+
+#[test]
+fn a_window_that_was_small_is_told_at_once_when_it_opens() {
+    // Two full segments, or half the buffer where that is less.
+    assert!(told(1_999, 10_000));
+    assert!(!told(2_000, 10_000));
+    assert!(told(1_499, 3_000));
+    assert!(!told(1_500, 3_000));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fields! {
     ErrSoft = "sock" "sk_err_soft" 4 required;
     Shutdown = "sock" "sk_shutdown" 1 required;
     UserSocket = "sock" "sk_socket" 8 required;
-    LingerTime = "sock" "sk_lingertime" 4 optional;
+    LingerTime = "sock" "sk_lingertime" 4 required;
     SourcePort = "inet_sock" "inet_sport" 2 required;
     Una = "tcp_sock" "snd_una" 4 required;
     Nxt = "tcp_sock" "snd_nxt" 4 required;
@@ -67,9 +67,9 @@ fields! {
     CopiedSeq = "tcp_sock" "copied_seq" 4 required;
     Window = "tcp_sock" "snd_wnd" 4 optional;
     Srtt = "tcp_sock" "srtt_us" 4 optional;
-    TotalRetrans = "tcp_sock" "total_retrans" 4 optional;
-    Linger2 = "tcp_sock" "linger2" 4 optional;
-    FastOpenRequest = "tcp_sock" "fastopen_rsk" 8 optional;
+    TotalRetrans = "tcp_sock" "total_retrans" 4 required;
+    Linger2 = "tcp_sock" "linger2" 4 required;
+    FastOpenRequest = "tcp_sock" "fastopen_rsk" 8 required;
     IsMptcp = "tcp_sock" "is_mptcp" 1 optional;
     TimewaitSubstate = "inet_timewait_sock" "tw_substate" 1 optional;
     TimewaitSourcePort = "inet_timewait_sock" "tw_sport" 2 optional;
@@ -79,6 +79,12 @@ fields! {
     RequestSynackTime = "tcp_request_sock" "snt_synack" 8 optional;
     RequestIsnReceived = "tcp_request_sock" "rcv_isn" 4 optional;
     RequestIsnSent = "tcp_request_sock" "snt_isn" 4 optional;
+    Listener = "sock_common" "skc_listener" 8 optional;
+    AckBacklog = "sock" "sk_ack_backlog" 4 optional;
+    MaxAckBacklog = "sock" "sk_max_ack_backlog" 4 optional;
+    DeferAccept = "inet_connection_sock" "icsk_accept_queue.rskq_defer_accept" 1 optional;
+    SegmentFlags = "tcp_skb_cb" "tcp_flags" 1 optional;
+    SegmentControl = "sk_buff" "cb" 8 optional;
     TimerFunction = "timer_list" "function" 8 optional;
     TimerExpires = "timer_list" "expires" 8 optional;
 }

@@ -5,16 +5,18 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod caller;
 mod fields;
 mod hooks;
 mod record;
 mod settings;
 pub mod uapi;
 
+pub use caller::{CALLER_FUNCTIONS, Caller};
 pub use fields::{FIELDS, Field, MISSING, Source};
 pub use hooks::{COPIES, Hook, Outcome};
-pub use record::{Record, bits};
+pub use record::{Record, bits, request_flag};
 pub use settings::{
-    COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL, OFFSETS_GLOBAL, RECORD_VERSION, REQUEST_TIMER_GLOBAL,
-    RING_MAP, SWEEP_COPY, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    ACKED_BIT_GLOBAL, CALLERS_GLOBAL, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL, OFFSETS_GLOBAL,
+    RECORD_VERSION, REQUEST_TIMER_GLOBAL, RING_MAP, SWEEP_COPY, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };

@@ -17,7 +17,8 @@ pub struct Record {
     pub netns: u64,
     /// `tgid << 32 | pid` of the task that holds the socket's lock; 0 when no task does.
     pub task: u64,
-    /// Hook-specific: request: `snt_synack` (microseconds); timer: `timer_list.expires` (jiffies).
+    /// Hook-specific: request: `snt_synack` (microseconds); timewait timer: `timer_list.expires` (jiffies);
+    /// `tcp_send_reset`: the flags of the segment that it answers (`tcp_skb_cb.tcp_flags`), 0 without one.
     pub detail: u64,
     /// Command name of that task.
     pub comm: [u8; 16],
@@ -25,7 +26,8 @@ pub struct Record {
     pub local: [u8; 16],
     /// Remote address; IPv4 in the first four bytes.
     pub remote: [u8; 16],
-    /// `sk_flags`, low half: see [`uapi::sock_flag`](crate::uapi::sock_flag).
+    /// `sk_flags`, low half: see [`uapi::sock_flag`](crate::uapi::sock_flag); request whose timer ends:
+    /// [`request_flag`].
     pub sock_flags: u32,
     /// `tcp_sock.snd_una`; request: `snt_isn`.
     pub una: u32,
@@ -73,7 +75,7 @@ pub struct Record {
     pub shutdown: u8,
     /// Facts in single bits: [`bits`].
     pub bits: u8,
-    /// `enum sk_rst_reason` (hook `tcp_send_reset`), or 0.
+    /// `enum sk_rst_reason` (hook `tcp_send_reset`); [`Caller`](crate::Caller) number (hook `timer_cancel`); else 0.
     pub reason: u32,
 }
 
@@ -136,6 +138,18 @@ pub mod bits {
     pub const MINISOCKET: u8 = 1 << 5;
     /// That minisocket is a half-open request, not a timewait socket.
     pub const REQUEST: u8 = 1 << 6;
+}
+
+/// Meaning of [`Record::sock_flags`] for a request whose timer ends without a child.
+pub mod request_flag {
+    /// `inet_request_sock.acked`: the last ACK of the handshake has come, and was put off.
+    pub const ACKNOWLEDGED: u32 = 1;
+    /// The listener wants data before it accepts (TCP_DEFER_ACCEPT): a mere ACK is put off.
+    pub const DEFERRED: u32 = 1 << 1;
+    /// The listener's accept queue is full.
+    pub const LISTENER_FULL: u32 = 1 << 2;
+    /// The listener listens no more.
+    pub const LISTENER_GONE: u32 = 1 << 3;
 }
 
 /// What the fields take by themselves; a layout with padding would leak stale ring bytes.

@@ -1,7 +1,7 @@
 //! Names of the maps and read-only globals that the agent sets before it loads the programs.
 
 /// Changes whenever the layout or the meaning of a [`Record`](crate::Record) changes.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// `[u32; FIELDS.len()]`: byte offset of each kernel field, or [`MISSING`](crate::MISSING).
 pub const OFFSETS_GLOBAL: &str = "OFFSETS";
@@ -9,6 +9,11 @@ pub const OFFSETS_GLOBAL: &str = "OFFSETS";
 pub const TIMEWAIT_TIMER_GLOBAL: &str = "TIMEWAIT_TIMER";
 /// `u64`: address of the kernel's `reqsk_timer_handler`, 0 where it is unknown.
 pub const REQUEST_TIMER_GLOBAL: &str = "REQUEST_TIMER";
+/// `[[u64; 3]; CALLER_FUNCTIONS.len()]`: first address, address behind the last, and number of the
+/// [`Caller`](crate::Caller) of each function; zeros where it is unknown.
+pub const CALLERS_GLOBAL: &str = "CALLER_RANGES";
+/// `u64`: bit of `inet_request_sock.acked`, counted from the start of the request, `u64::MAX` where it is unknown.
+pub const ACKED_BIT_GLOBAL: &str = "ACKED_BIT";
 /// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
 /// `u64`: copies of each handler that are attached.

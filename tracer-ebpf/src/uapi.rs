@@ -38,6 +38,12 @@ pub mod sock_flag {
     pub const LINGER: u32 = 1 << 4;
 }
 
+/// Flags of the TCP header (RFC 9293, section 3.1).
+pub mod tcp_flag {
+    /// SYN.
+    pub const SYN: u64 = 0x02;
+}
+
 /// `sk_shutdown` bits (include/net/sock.h).
 pub mod shutdown {
     /// RCV_SHUTDOWN.

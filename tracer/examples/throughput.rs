@@ -8,6 +8,7 @@ use std::{hint::black_box, time::Instant};
 use tracer::{
     checker,
     decode::{self, Kernel},
+    recording::layout,
     tracker::{Hooks, Limits, Tracker},
 };
 use tracer_ebpf::{Hook, Record, bits, uapi};
@@ -61,7 +62,7 @@ fn interleaved(first: u64, connections: u64, out: &mut Vec<u8>) {
             let time =
                 1_000_000_000 + (first * STEPS.len() as u64 + at as u64 * connections + connection) * 100;
             for record in step(connection * 4 + 1, time) {
-                out.extend(bytes(&record));
+                out.extend(layout::bytes(&record));
             }
         }
     }
@@ -173,9 +174,4 @@ fn timer(record: Record, hook: Hook, request: bool) -> Record {
     };
     let cookie = if request { 0 } else { record.cookie };
     Record { hook: hook as u8, from: to, to, bits, cookie, socket: record.socket + (1 << 40), ..record }
-}
-
-fn bytes(record: &Record) -> [u8; Record::SIZE] {
-    // SAFETY: a Record is integers without padding, so every byte of it is initialised.
-    unsafe { std::mem::transmute_copy(record) }
 }

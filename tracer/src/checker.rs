@@ -25,8 +25,7 @@ pub fn check(step: Step<'_>) -> Finding<'_> {
     Finding { step, judgement }
 }
 
-/// Only where birth and cause are known is there anything to judge. A reuse is not judged either: whether our connect()
-/// or the peer's SYN took the place makes the difference.
+/// Only where birth and cause are known is there anything to judge.
 fn end_of_minisocket(substate: LinuxState, cause: TimewaitEnd, lived: Option<u64>) -> Option<Judgement> {
     let kind = match substate {
         LinuxState::TimeWait => TimeWaitKind::TimeWait,
@@ -37,7 +36,9 @@ fn end_of_minisocket(substate: LinuxState, cause: TimewaitEnd, lived: Option<u64
         TimewaitEnd::Reset => TimeWaitEnd::Reset,
         TimewaitEnd::Destroyed => TimeWaitEnd::Destroyed,
         TimewaitEnd::Purged => TimeWaitEnd::Purged,
-        TimewaitEnd::Reused | TimewaitEnd::Unknown => return None,
+        TimewaitEnd::ReusedByConnect => TimeWaitEnd::ReusedByConnect,
+        TimewaitEnd::ReusedBySyn => TimeWaitEnd::ReusedBySyn,
+        TimewaitEnd::Unknown => return None,
     };
     Some(judge_time_wait_end(kind, end, Duration::from_nanos(lived?)))
 }
@@ -71,6 +72,12 @@ mod tests {
     fn what_is_not_known_is_not_judged() {
         assert_eq!(verdict(LinuxState::TimeWait, TimewaitEnd::Expired, None), None);
         assert_eq!(verdict(LinuxState::TimeWait, TimewaitEnd::Unknown, Some(SECOND)), None);
-        assert_eq!(verdict(LinuxState::TimeWait, TimewaitEnd::Reused, Some(SECOND)), None);
+    }
+
+    #[test]
+    fn who_takes_the_place_of_time_wait_makes_the_difference() {
+        let verdict = |cause| verdict(LinuxState::TimeWait, cause, Some(SECOND)).unwrap();
+        assert_eq!(verdict(TimewaitEnd::ReusedByConnect), Verdict::Deviation(DeviationId::TimeWaitReuse));
+        assert_eq!(verdict(TimewaitEnd::ReusedBySyn).name(), "T2");
     }
 }

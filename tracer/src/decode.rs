@@ -3,9 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::linux::{Evidence, LinuxState, Owner, ResetReason, SocketError, Transition};
-use tracer_ebpf::{Hook, Record, SWEEP_COPY, bits, uapi};
+use tracer_ebpf::{Caller, Hook, Record, SWEEP_COPY, bits, request_flag, uapi};
 
-use crate::event::{Event, Family, Flow, SocketId, Task, TimerAction, What};
+use crate::{
+    event::{Event, Family, Flow, RequestEnd, SocketId, Task, TimerAction, What},
+    recording::layout,
+};
 
 /// What the decoder has to know of the kernel that made the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,9 @@ pub enum Malformed {
     /// Neither IPv4 nor IPv6.
     #[error("unknown address family {0}")]
     Family(u16),
+    /// No caller has this number.
+    #[error("unknown caller {0}")]
+    Caller(u32),
 }
 
 /// Reads one record.
@@ -40,7 +46,7 @@ pub enum Malformed {
 ///
 /// [`Malformed`] when the bytes cannot come from our programs.
 pub fn decode(bytes: &[u8], kernel: &Kernel) -> Result<Event, Malformed> {
-    let record = read(bytes)?;
+    let record = layout::record(bytes).ok_or(Malformed::Size { got: bytes.len() })?;
     let hook = Hook::from_u8(record.hook).ok_or(Malformed::Hook(record.hook))?;
     Ok(Event {
         time: record.time_ns,
@@ -60,14 +66,6 @@ pub fn hook_of(bytes: &[u8]) -> Option<Hook> {
     bytes.get(std::mem::offset_of!(Record, hook)).copied().and_then(Hook::from_u8)
 }
 
-fn read(bytes: &[u8]) -> Result<Record, Malformed> {
-    if bytes.len() != Record::SIZE {
-        return Err(Malformed::Size { got: bytes.len() });
-    }
-    // SAFETY: the length was checked, and a Record is integers only, so that any bytes make a valid one.
-    Ok(unsafe { bytes.as_ptr().cast::<Record>().read_unaligned() })
-}
-
 fn what(hook: Hook, record: &Record, kernel: &Kernel) -> Result<What, Malformed> {
     let state = || state(record.to);
     Ok(match hook {
@@ -82,6 +80,7 @@ fn what(hook: Hook, record: &Record, kernel: &Kernel) -> Result<What, Malformed>
             reason: reset_reason(record.reason, kernel),
             number: record.reason,
             active: record.bits & bits::ACTIVE_RESET != 0,
+            answers_syn: record.detail & uapi::tcp_flag::SYN != 0,
         },
         Hook::Retransmit => What::SynRetransmitted,
         Hook::RetransmitSynack => What::SynAckRetransmitted { earlier: record.retransmits },
@@ -98,11 +97,23 @@ fn what(hook: Hook, record: &Record, kernel: &Kernel) -> Result<What, Malformed>
 }
 
 fn timer(record: &Record, action: TimerAction) -> Result<What, Malformed> {
+    let caller = Caller::from_u32(record.reason).ok_or(Malformed::Caller(record.reason))?;
     Ok(if record.bits & bits::REQUEST != 0 {
-        What::Request { action, retransmits: record.retransmits, synack_time: record.detail }
+        let end = request_end(record, caller);
+        What::Request { action, retransmits: record.retransmits, synack_time: record.detail, end }
     } else {
-        What::Timewait { action, substate: state(record.to)?, expires: record.detail }
+        What::Timewait { action, substate: state(record.to)?, expires: record.detail, caller }
     })
+}
+
+const fn request_end(record: &Record, caller: Caller) -> RequestEnd {
+    RequestEnd {
+        caller,
+        acknowledged: record.sock_flags & request_flag::ACKNOWLEDGED != 0,
+        deferred: record.sock_flags & request_flag::DEFERRED != 0,
+        listener_full: record.sock_flags & request_flag::LISTENER_FULL != 0,
+        listener_gone: record.sock_flags & request_flag::LISTENER_GONE != 0,
+    }
 }
 
 fn evidence(record: &Record) -> Evidence {

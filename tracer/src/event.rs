@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use model::linux::{Evidence, LinuxState, ResetReason, Transition};
-use tracer_ebpf::Hook;
+use tracer_ebpf::{Caller, Hook};
 
 /// One firing of a hook.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +121,8 @@ pub enum What {
         number: u32,
         /// Sent by `tcp_send_active_reset()`, not as the answer to a segment.
         active: bool,
+        /// The segment that it answers is a SYN.
+        answers_syn: bool,
     },
     /// A SYN was sent again.
     SynRetransmitted,
@@ -137,6 +139,8 @@ pub enum What {
         substate: LinuxState,
         /// Deadline, jiffies.
         expires: u64,
+        /// Who stopped it; unknown where it was not stopped.
+        caller: Caller,
     },
     /// The SYN+ACK timer of a half-open request.
     Request {
@@ -146,10 +150,15 @@ pub enum What {
         retransmits: u32,
         /// When the first SYN+ACK left, CLOCK_MONOTONIC microseconds; 0 when not yet.
         synack_time: u64,
+        /// What its end rests on, where the timer has stopped or expired.
+        end: RequestEnd,
     },
     /// A timewait minisocket that was FIN_WAIT2 has been found to be TIME_WAIT by a sweep, which comes when it comes: not
     /// in the order of the hooks.
     Swept,
+    /// A socket that is tracked is not in a later listing: its end was lost. No record says this; see
+    /// [`Tracker::missing`](crate::tracker::Tracker::missing).
+    Missing,
     /// A socket that existed when the snapshot was taken.
     Exists {
         /// Its state; NEW_SYN_RECV for a request, the substate for a timewait minisocket.
@@ -159,6 +168,21 @@ pub enum What {
         /// The fields of a full socket.
         evidence: Option<Evidence>,
     },
+}
+
+/// What the end of a half-open request rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestEnd {
+    /// Who stopped its timer; unknown where it expired.
+    pub caller: Caller,
+    /// The last ACK of the handshake has come, and was put off.
+    pub acknowledged: bool,
+    /// The listener wants data before it accepts (TCP_DEFER_ACCEPT).
+    pub deferred: bool,
+    /// The listener's accept queue is full.
+    pub listener_full: bool,
+    /// The listener listens no more.
+    pub listener_gone: bool,
 }
 
 /// What became of a timer. An expiry shows as a cancel and then an expire; a re-arm as a cancel and then a start.

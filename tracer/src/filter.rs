@@ -1,16 +1,18 @@
 //! Which findings a user wants to see: parsed once from the command line, then asked of every finding.
 
+mod sockets;
 mod value;
-
-use std::net::SocketAddr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use model::{Verdict, linux::LinuxState};
 
-pub use self::value::{CommandName, Invalid, Network, PortRange, States};
+pub use self::{
+    sockets::{SocketArgs, Sockets},
+    value::{CommandName, Invalid, Network, PortRange, States},
+};
 use crate::{
-    event::{Family, Flow, Task, What},
-    kernel::netns::{self, FindError},
+    event::{Task, What},
+    kernel::netns::FindError,
     step::{Finding, Step, StepKind},
 };
 
@@ -18,27 +20,11 @@ use crate::{
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Local or remote port: a number, a range such as 8000-8100, or a list of them
-    #[arg(long = "port", value_name = "PORTS", value_delimiter = ',')]
-    ports: Vec<PortRange>,
-    /// Local port
-    #[arg(long = "local-port", value_name = "PORTS", value_delimiter = ',')]
-    local_ports: Vec<PortRange>,
-    /// Remote port
-    #[arg(long = "remote-port", value_name = "PORTS", value_delimiter = ',')]
-    remote_ports: Vec<PortRange>,
-    /// Local or remote address, or a network such as 10.0.0.0/8
-    #[arg(long = "address", value_name = "IP[/BITS]", value_delimiter = ',')]
-    networks: Vec<Network>,
-    /// Address family of the socket
-    #[arg(long, value_name = "FAMILY", value_parser = families())]
-    family: Option<Family>,
+    #[command(flatten)]
+    sockets: SocketArgs,
     /// State that is left or entered, as the metrics, ss or RFC 9293 spell it: time_wait, fin-wait-1, SYN-RECEIVED
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',')]
     states: Vec<States>,
-    /// Network namespace: a name of `ip netns`, a path such as /proc/42/ns/net, or an inode number
-    #[arg(long = "netns", value_name = "NAMESPACE")]
-    namespaces: Vec<String>,
     /// Process that acted on the socket or owns it, as far as one is known
     #[arg(long = "pid", value_name = "PID", value_delimiter = ',')]
     pids: Vec<u32>,
@@ -50,12 +36,6 @@ pub struct FilterArgs {
     verdicts: Vec<&'static str>,
 }
 
-fn families() -> impl TypedValueParser<Value = Family> {
-    // The first parser lets nothing else pass.
-    PossibleValuesParser::new(Family::ALL.map(Family::name))
-        .map(|name| if name == Family::Ipv6.name() { Family::Ipv6 } else { Family::Ipv4 })
-}
-
 fn verdicts() -> impl TypedValueParser<Value = &'static str> {
     PossibleValuesParser::new(Verdict::CLASSES)
         .try_map(|typed| Verdict::CLASSES.into_iter().find(|class| *class == typed).ok_or("no verdict"))
@@ -65,8 +45,7 @@ fn verdicts() -> impl TypedValueParser<Value = &'static str> {
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     wanted: FilterArgs,
-    /// What records carry of the namespaces in `wanted`.
-    namespaces: Vec<u64>,
+    sockets: Sockets,
 }
 
 impl Filter {
@@ -76,40 +55,18 @@ impl Filter {
     ///
     /// [`FindError`] when a namespace does not exist, or the agent may not ask for its cookie.
     pub fn new(wanted: FilterArgs) -> Result<Self, FindError> {
-        let namespaces =
-            wanted.namespaces.iter().map(|typed| netns::find(typed)?.identity()).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, namespaces })
+        let sockets = Sockets::new(wanted.sockets.clone())?;
+        Ok(Self { wanted, sockets })
     }
 
     /// True when the user wants to see it.
     #[must_use]
     pub fn matches(&self, finding: &Finding<'_>) -> bool {
-        let Filter { wanted, namespaces } = self;
-        let FilterArgs {
-            ports,
-            local_ports,
-            remote_ports,
-            networks,
-            family,
-            states,
-            namespaces: _,
-            pids,
-            commands,
-            verdicts,
-        } = wanted;
+        let FilterArgs { sockets: _, states, pids, commands, verdicts } = &self.wanted;
         let step = &finding.step;
-        let Flow { family: socket_family, local, remote } = step.flow();
         let tasks = [step.event.task, step.connection.and_then(|connection| connection.owner)];
         let task = |is: &dyn Fn(&Task) -> bool| tasks.iter().flatten().any(is);
-        let either = |port: &PortRange| port.contains(local.port()) || port.contains(remote.port());
-        let on =
-            |network: &Network| [local, remote].iter().map(SocketAddr::ip).any(|ip| network.contains(ip));
-        family.is_none_or(|wanted| wanted == socket_family && step.has_socket())
-            && any(namespaces, |wanted| *wanted == step.event.socket.netns)
-            && any(ports, either)
-            && any(local_ports, |port| port.contains(local.port()))
-            && any(remote_ports, |port| port.contains(remote.port()))
-            && any(networks, on)
+        self.sockets.match_socket(&step.event.socket, &step.flow())
             && any(pids, |pid| task(&|task| task.pid == *pid))
             && any(commands, |name| task(&|task| name.is(task)))
             && any(states, |states| states_of(step).into_iter().flatten().any(|state| states.contains(state)))
@@ -271,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_namespace_of_the_test_itself() {
-        let own = super::netns::find("/proc/self/ns/net").unwrap();
+        let own = crate::kernel::netns::find("/proc/self/ns/net").unwrap();
         let here = web().netns(own.identity().unwrap());
         assert!(shows("--netns /proc/self/ns/net", &here));
         assert!(shows(&format!("--netns {}", own.inode), &here));

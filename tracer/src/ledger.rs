@@ -10,10 +10,11 @@ use model::linux::{
     LinuxState::{self, Close, CloseWait, Closing, Established, FinWait2, Listen, SynRecv, SynSent},
     Origin, Owner, SocketError, Transition,
 };
+use tracer_ebpf::Caller;
 
 use crate::{
     event::{TimerAction, What},
-    step::{Finding, StepKind},
+    step::{Finding, HandshakeResult, StepKind},
 };
 
 /// A counter of the kernel that ours is compared with: the values of `tcptracer_kernel_difference{counter}`.
@@ -28,7 +29,9 @@ pub enum KernelCounter {
     AttemptFails,
     /// `Tcp: EstabResets`.
     EstabResets,
-    /// `TcpExt: TCPTimeWaitOverflow` of `/proc/net/netstat`.
+    /// `TcpExt: EmbryonicRsts` of `/proc/net/netstat`: half-open requests that a segment ended.
+    EmbryonicResets,
+    /// `TcpExt: TCPTimeWaitOverflow`.
     TimewaitOverflow,
     /// `Tcp: CurrEstab`.
     CurrEstab,
@@ -38,11 +41,12 @@ pub enum KernelCounter {
 
 impl KernelCounter {
     /// Every counter; those that only grow come first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ActiveOpens,
         Self::PassiveOpens,
         Self::AttemptFails,
         Self::EstabResets,
+        Self::EmbryonicResets,
         Self::TimewaitOverflow,
         Self::CurrEstab,
         Self::Timewait,
@@ -56,6 +60,7 @@ impl KernelCounter {
             Self::PassiveOpens => "passive_opens",
             Self::AttemptFails => "attempt_fails",
             Self::EstabResets => "estab_resets",
+            Self::EmbryonicResets => "embryonic_resets",
             Self::CurrEstab => "curr_estab",
             Self::Timewait => "tw",
             Self::TimewaitOverflow => "time_wait_overflow",
@@ -70,6 +75,7 @@ impl KernelCounter {
             Self::PassiveOpens => ("Tcp", "PassiveOpens"),
             Self::AttemptFails => ("Tcp", "AttemptFails"),
             Self::EstabResets => ("Tcp", "EstabResets"),
+            Self::EmbryonicResets => ("TcpExt", "EmbryonicRsts"),
             Self::CurrEstab => ("Tcp", "CurrEstab"),
             Self::Timewait => ("TCP", "tw"),
             Self::TimewaitOverflow => ("TcpExt", "TCPTimeWaitOverflow"),
@@ -84,7 +90,7 @@ impl KernelCounter {
 }
 
 /// Kernel counters that only grow.
-pub const GROWING: usize = 5;
+pub const GROWING: usize = 6;
 
 /// What the kernel should have counted in one namespace since the agent began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,12 +180,18 @@ fn entry(finding: &Finding<'_>) -> Counts {
                 }
             }
         }
-        // tcp_check_req() counts a RST and a second SYN, but neither an ICMP error, `ss -K`, a full accept queue nor
-        // a listener that is gone: all of them look the same.
         StepKind::RequestEnded { completed: false, .. } => {
-            let expired =
-                matches!(finding.step.event.what, What::Request { action: TimerAction::Expired, .. });
-            unclear[KernelCounter::AttemptFails as usize] += i64::from(!expired);
+            request_ended(&mut entry, &finding.step.event.what);
+        }
+        // tcp_check_req() counts a RST and a second SYN as a failed attempt, but not an ACK that found no room.
+        StepKind::Handshake { result, .. }
+            if stopped_by(&finding.step.event.what) == Some(Caller::CheckRequest) =>
+        {
+            match result {
+                HandshakeResult::Reset => certain[KernelCounter::AttemptFails as usize] += 1,
+                HandshakeResult::Overflow => {}
+                _ => unclear[KernelCounter::AttemptFails as usize] += 1,
+            }
         }
         // A second SYN to a Fast Open child is counted, answered, and changes nothing.
         StepKind::Reset { sent: true } => {
@@ -189,6 +201,28 @@ fn entry(finding: &Finding<'_>) -> Counts {
         _ => {}
     }
     entry
+}
+
+/// The caller that stopped a request's timer; `None` when none did.
+const fn stopped_by(what: &What) -> Option<Caller> {
+    match what {
+        What::Request { action: TimerAction::Cancelled, end, .. } => Some(end.caller),
+        _ => None,
+    }
+}
+
+/// A half-open request ended without a child. The kernel counts it where a segment ended it (tcp_check_req), but not
+/// where a timeout, an ICMP error, `ss -K`, or the end of its listener did.
+fn request_ended(Counts { certain, unclear }: &mut Counts, what: &What) {
+    match (stopped_by(what), what) {
+        (Some(Caller::CheckRequest), _) => certain[KernelCounter::EmbryonicResets as usize] += 1,
+        // Who stopped it is not known, or its end was lost.
+        (Some(Caller::Unknown), _) | (None, What::Request { action: TimerAction::Started, .. }) => {
+            unclear[KernelCounter::EmbryonicResets as usize] += 1;
+            unclear[KernelCounter::AttemptFails as usize] += 1;
+        }
+        _ => {}
+    }
 }
 
 /// True when SYN_SENT ends and the kernel never counted its beginning: connect() failed before its SYN, a deferred
@@ -223,11 +257,13 @@ mod tests {
         linux::{CloseCause, Code, Evidence, History, Judgement, Owner, SocketError},
     };
 
+    use tracer_ebpf::Caller;
+
     use super::{Counts, KernelCounter, Ledger};
     use crate::{
-        event::{TimerAction, What},
+        event::{RequestEnd, TimerAction, What},
         fixture::Seen,
-        step::StepKind,
+        step::{HandshakeResult, Role, StepKind},
     };
 
     /// A transition whose fields are `change`d, with its cause.
@@ -354,15 +390,47 @@ mod tests {
 
     #[test]
     fn a_dropped_request_may_have_failed_and_an_expired_one_has_not() {
-        let ended = |action, completed| {
-            let mut seen = Seen::transition("10.1.2.3:80", "10.9.9.9:40000", "listen", "new_syn_recv")
-                .into_step(StepKind::RequestEnded { completed, lived: None });
-            seen.event.what = What::Request { action, retransmits: 0, synack_time: 0 };
-            counted(&[seen]).unclear[KernelCounter::AttemptFails as usize]
+        let fails = |action, completed, caller| {
+            let ended = StepKind::RequestEnded { completed, lived: None };
+            let counts = counted(&[of_request(ended, action, caller)]);
+            assert_eq!(counts.certain, [0; super::GROWING]);
+            let unclear = [KernelCounter::AttemptFails, KernelCounter::EmbryonicResets];
+            unclear.map(|counter| counts.unclear[counter as usize])
         };
-        assert_eq!(ended(TimerAction::Cancelled, false), 1);
-        assert_eq!(ended(TimerAction::Expired, false), 0);
-        assert_eq!(ended(TimerAction::Cancelled, true), 0);
+        assert_eq!(fails(TimerAction::Cancelled, false, Caller::Unknown), [1, 1]);
+        assert_eq!(fails(TimerAction::Started, false, Caller::Unknown), [1, 1], "its end was lost");
+        assert_eq!(fails(TimerAction::Expired, false, Caller::Unknown), [0, 0]);
+        assert_eq!(fails(TimerAction::Cancelled, true, Caller::Unknown), [0, 0]);
+        for caller in [Caller::RequestError, Caller::Abort, Caller::Receive] {
+            assert_eq!(fails(TimerAction::Cancelled, false, caller), [0, 0], "{caller:?}");
+        }
+    }
+
+    fn of_request(kind: StepKind, action: TimerAction, caller: Caller) -> Seen {
+        let mut seen =
+            Seen::transition("10.1.2.3:80", "10.9.9.9:40000", "listen", "new_syn_recv").into_step(kind);
+        let end = RequestEnd { caller, ..RequestEnd::default() };
+        seen.event.what = What::Request { action, retransmits: 0, synack_time: 0, end };
+        seen
+    }
+
+    #[test]
+    fn a_segment_that_ends_a_request_is_counted_and_what_it_was_makes_the_difference() {
+        let fails = |result| {
+            let (role, duration) = (Role::Server, Ok(1));
+            let steps = [
+                StepKind::RequestEnded { completed: false, lived: None },
+                StepKind::Handshake { role, result, duration },
+            ]
+            .map(|kind| of_request(kind, TimerAction::Cancelled, Caller::CheckRequest));
+            let counts = counted(&steps);
+            assert_eq!(counts.certain[KernelCounter::EmbryonicResets as usize], 1);
+            let index = KernelCounter::AttemptFails as usize;
+            (counts.certain[index], counts.unclear[index])
+        };
+        assert_eq!(fails(HandshakeResult::Reset), (1, 0));
+        assert_eq!(fails(HandshakeResult::Overflow), (0, 0));
+        assert_eq!(fails(HandshakeResult::Other), (0, 1));
     }
 
     #[test]

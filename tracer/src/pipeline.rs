@@ -1,16 +1,16 @@
 //! The loop: ring -> decode -> track -> check -> sinks.
 
-use std::{
-    collections::HashMap, future::Future, ops::ControlFlow, path::PathBuf, pin::pin, sync::mpsc,
-    time::Duration,
-};
+mod refresh;
+mod sweeps;
+
+use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration};
 
 use aya::programs::Iter;
 use tracer_ebpf::{Hook, Record};
 
+use self::{refresh::Refresh, sweeps::Sweeps};
 use crate::{
-    checker,
-    decode::{self, Malformed},
+    judge::{Audience, Input, Judge, Loss, records},
     kernel::{
         adopt::{self, Snapshot},
         btf::Types,
@@ -19,11 +19,9 @@ use crate::{
         load::{Attached, LoadError, Options},
         readings::{self, Readings},
         ring::{BATCH, Ring},
-        sweep::{self, Sweep, Swept},
+        sweep::{self, Swept},
     },
-    ledger::Ledger,
     reconcile::{Clerk, Report},
-    step::{Finding, Step},
     tracker::{Limits, Tracker},
 };
 
@@ -45,15 +43,17 @@ pub struct Config {
 }
 
 /// Where findings go. Sinks never call back.
-pub trait Sinks {
+pub trait Sinks: Audience {
+    /// The programs are attached; nothing has been taken in yet.
+    fn attached(&mut self, _attached: &Attached, _config: &Config) {}
+    /// What the judge is about to take in: the whole truth, in its order.
+    fn input(&mut self, _input: Input<'_>) {}
     /// The programs are attached, and the sockets that were there before are known.
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot);
-    /// One step of one connection, judged.
-    fn finding(&mut self, finding: &Finding<'_>);
-    /// A record that does not decode, and the hook that it names, if any.
-    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>);
     /// A sweep for late FINs is done, and what it found has been taken in.
     fn swept(&mut self, _swept: &Swept) {}
+    /// After a loss the sockets that exist have been listed again; so many of ours exist no more.
+    fn refreshed(&mut self, _swept: &Swept, _missing: usize) {}
     /// Our counts have been compared with the kernel's.
     fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
@@ -104,32 +104,33 @@ pub async fn run(
     let mut ring = Ring::new(ring).map_err(PipelineError::Ring)?;
     start_kernel_log(&mut attached);
 
-    let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
+    sinks.attached(&attached, &config);
+
+    // What is lost from here on counts, also while the listing is made.
     let mut work = Work::new(config, &attached);
-    for record in snapshot.records.chunks_exact(Record::SIZE) {
-        match decode::decode(record, &attached.kernel) {
-            Ok(event) => work.tracker.adopt(&event),
-            Err(reason) => sinks.malformed(&reason, Some(Hook::Snapshot)),
-        }
+    let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
+    for record in records(&snapshot.records) {
+        work.take(Input::Listed(record), sinks);
     }
+    work.count_losses(&attached, sinks);
     sinks.started(&work.state(&attached, 0), &snapshot);
-    work.count_losses(&attached);
-    for record in backlog.chunks_exact(Record::SIZE) {
-        work.record(record, &attached, sinks);
+    for record in records(&backlog) {
+        work.take(Input::Record(record), sinks);
     }
     drop((snapshot, backlog));
 
     let mut shutdown = pin!(shutdown);
     loop {
         // First what was lost, then what was not: no conclusion is drawn from a silence that was a loss.
-        work.count_losses(&attached);
+        work.count_losses(&attached, sinks);
         let before = now();
-        let records = ring.drain(|record| work.record(record, &attached, sinks));
+        let records = ring.drain(|record| work.take(Input::Record(record), sinks));
         let is_drained = records < BATCH;
         // Everything up to `before` has been seen only if the ring was found empty since.
-        let processed = if is_drained { before } else { work.last_event };
-        work.flush(processed, sinks);
+        let processed = if is_drained { before } else { work.judge.latest() };
+        work.take(Input::Flush(processed), sinks);
         work.sweep(&mut attached, processed, sinks);
+        work.refresh(&mut attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
             sinks.reconciled(&report);
         }
@@ -189,104 +190,49 @@ fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>
     (snapshot, backlog)
 }
 
-/// Judges a step, counts it, and hands it on.
-fn conclude(step: Step<'_>, ledger: &mut Ledger, sinks: &mut impl Sinks) {
-    let finding = checker::check(step);
-    ledger.record(&finding);
-    sinks.finding(&finding);
-}
-
-/// Records of a sweep that are taken in between two batches of the ring.
-const BITE: usize = 1024;
-
-/// Time until a sweep that could not be started is tried again.
-const FAILED_SWEEP: Duration = Duration::from_secs(60);
-
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When to sweep, and the sweep that is under way.
-#[derive(Default)]
-struct Sweeps {
-    due: u64,
-    running: Option<mpsc::Receiver<Swept>>,
-    /// What it found, and how many of its records have been taken in.
-    done: Option<(Swept, usize)>,
-    /// Where namespaces were found.
-    places: HashMap<u64, PathBuf>,
-}
-
-impl Sweeps {
-    const fn is_due(&self, now: u64) -> bool {
-        self.running.is_none() && self.done.is_none() && now >= self.due
-    }
-
-    /// The outcome, as soon as everything up to its end has been processed, and how much of it has been taken in.
-    fn done(&mut self, processed: u64) -> Option<(Swept, usize)> {
-        match self.running.as_ref()?.try_recv() {
-            Ok(swept) => self.done = Some((swept, 0)),
-            Err(mpsc::TryRecvError::Empty) => return None,
-            Err(mpsc::TryRecvError::Disconnected) if self.done.is_none() => {
-                // The sweeper died.
-                self.running = None;
-                self.due = now() + nanoseconds(FAILED_SWEEP);
-            }
-            Err(mpsc::TryRecvError::Disconnected) => {}
-        }
-        self.done.take_if(|(swept, _)| swept.until <= processed)
-    }
-
-    /// All of it has been taken in.
-    fn finish(&mut self, swept: &Swept) {
-        self.running = None;
-        self.places.clone_from(&swept.places);
-        self.due = swept.from + nanoseconds(sweep::INTERVAL.max(swept.cost * sweep::SHARE));
-    }
+/// The sinks are told what comes in, and then what comes of it.
+fn take(judge: &mut Judge, input: Input<'_>, sinks: &mut impl Sinks) {
+    sinks.input(input);
+    judge.take(input, sinks);
 }
 
 /// What the loop carries from batch to batch.
 struct Work {
-    tracker: Tracker,
-    ledger: Ledger,
+    judge: Judge,
     clerk: Option<Clerk>,
     /// The kernel's books are being read.
     reading: Option<mpsc::Receiver<Readings>>,
     sweeps: Sweeps,
+    refresh: Refresh,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
     loss_mark: u64,
-    last_event: u64,
 }
 
 impl Work {
     fn new(config: Config, attached: &Attached) -> Self {
         Self {
-            tracker: Tracker::new(config.limits, attached.visible()),
-            ledger: Ledger::default(),
+            judge: Judge::new(attached.kernel.clone(), config.limits, attached.visible()),
             clerk: config.reconcile.map(Clerk::new),
             reading: None,
             sweeps: Sweeps::default(),
+            refresh: Refresh::default(),
             fates: counts::fates(attached),
             counted: now(),
             loss_mark: 0,
-            last_event: 0,
         }
     }
 
-    fn record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
-        match decode::decode(record, &attached.kernel) {
-            Ok(event) => {
-                self.last_event = event.time;
-                let Self { tracker, ledger, .. } = self;
-                tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
-            }
-            Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
-        }
+    fn take(&mut self, input: Input<'_>, sinks: &mut impl Sinks) {
+        take(&mut self.judge, input, sinks);
     }
 
     /// Asks the kernel side what was lost: at once when the ring has been full, else once a second.
-    fn count_losses(&mut self, attached: &Attached) {
+    fn count_losses(&mut self, attached: &Attached, sinks: &mut impl Sinks) {
         let (now, mark) = (now(), counts::loss_mark(attached));
         if mark == self.loss_mark && now.saturating_sub(self.counted) < COUNT_INTERVAL {
             return;
@@ -294,85 +240,47 @@ impl Work {
         self.loss_mark = mark;
         self.counted = now;
         let fates = counts::fates(attached);
-        for ((hook, fate), (_, earlier)) in fates.iter().zip(&self.fates) {
+        let earlier = std::mem::replace(&mut self.fates, fates.clone());
+        for ((hook, fate), (_, earlier)) in fates.into_iter().zip(earlier) {
             if fate.lost() > earlier.lost() {
-                self.tracker.lost(*hook, now);
+                let ring_full = fate.ring_full.saturating_sub(earlier.ring_full);
+                let missed = fate.missed.saturating_sub(earlier.missed);
+                self.take(Input::Lost(Loss { hook, until: now, ring_full, missed }), sinks);
+                self.refresh.lost(hook, now);
                 log::warn!(
-                    "{} events of {} were lost ({} for want of room in the ring); what they would have shown is \
+                    "{} events of {} were lost ({ring_full} for want of room in the ring); what they would have shown is \
                      inconclusive",
-                    fate.lost() - earlier.lost(),
+                    ring_full + missed,
                     hook.name(),
-                    fate.ring_full - earlier.ring_full,
                 );
             }
         }
-        self.fates = fates;
-    }
-
-    fn flush(&mut self, now: u64, sinks: &mut impl Sinks) {
-        let Self { tracker, ledger, .. } = self;
-        tracker.flush(now, &mut |step| conclude(step, ledger, sinks));
     }
 
     /// Looks for late FINs where they may have come. What a sweep found is taken in when everything up to its end has
     /// been: each minisocket's birth comes first.
     fn sweep(&mut self, attached: &mut Attached, processed: u64, sinks: &mut impl Sinks) {
-        let due = self.sweeps.is_due(now());
-        if due && self.tracker.books().with_fin_wait2_minisockets().next().is_some() {
-            self.start_sweep(attached);
+        let Self { judge, sweeps, .. } = self;
+        let is_possible = attached.sweep_problem.is_none() && sweeps.is_due(now());
+        if is_possible {
+            let mut namespaces = judge.tracker().books().with_fin_wait2_minisockets().peekable();
+            if namespaces.peek().is_some() {
+                sweeps.start(attached, "sweep", namespaces);
+            }
         }
-        let Some((swept, taken_in)) = self.sweeps.done(processed) else { return };
-        // In bites: meanwhile the ring fills.
-        let rest = swept.records.chunks_exact(Record::SIZE).skip(taken_in);
-        let mut bite = 0;
-        for record in rest.take(BITE) {
-            self.sweep_record(record, attached, sinks);
-            bite += 1;
-        }
-        if bite == BITE {
-            self.sweeps.done = Some((swept, taken_in + bite));
-        } else {
-            self.sweeps.finish(&swept);
+        let swept = sweeps.take_in(processed, sweep::INTERVAL, |record| {
+            take(judge, Input::Record(record), sinks);
+        });
+        if let Some(swept) = swept {
             sinks.swept(&swept);
-        }
-    }
-
-    fn start_sweep(&mut self, attached: &mut Attached) {
-        let program: Option<&mut Iter> = if attached.sweep_problem.is_none() {
-            attached.ebpf.program_mut("sweep").and_then(|program| program.try_into().ok())
-        } else {
-            None
-        };
-        let Some(program) = program else { return };
-        let namespaces = self.tracker.books().with_fin_wait2_minisockets();
-        match Sweep::new(program, namespaces, std::mem::take(&mut self.sweeps.places)) {
-            Ok(sweep) => {
-                let (sender, receiver) = mpsc::channel();
-                self.sweeps.running = Some(receiver);
-                // Nobody waits any more when the agent is about to end.
-                drop(tokio::task::spawn_blocking(move || drop(sender.send(sweep.run()))));
-            }
-            Err(error) => {
-                log::warn!("cannot look for late FINs: {error}");
-                self.sweeps.due = now() + nanoseconds(FAILED_SWEEP);
-            }
-        }
-    }
-
-    fn sweep_record(&mut self, record: &[u8], attached: &Attached, sinks: &mut impl Sinks) {
-        match decode::decode(record, &attached.kernel) {
-            Ok(event) => {
-                let Self { tracker, ledger, .. } = self;
-                tracker.observe(&event, &mut |step| conclude(step, ledger, sinks));
-            }
-            Err(reason) => sinks.malformed(&reason, decode::hook_of(record)),
         }
     }
 
     /// Compares our counts with the kernel's, whose books are read on a thread of their own: it moves through the
     /// namespaces, and the ring does not wait for it. `processed`: every record older than this has been.
     fn reconcile(&mut self, processed: u64, is_busy: bool) -> Option<Report> {
-        let Self { tracker, ledger, clerk: Some(clerk), reading, .. } = self else { return None };
+        let Self { judge, clerk: Some(clerk), reading, .. } = self else { return None };
+        let (ledger, tracker) = judge.books();
         if is_busy {
             clerk.notice();
         }
@@ -401,7 +309,7 @@ impl Work {
 
     fn state<'a>(&'a self, attached: &'a Attached, records: usize) -> State<'a> {
         let now = now();
-        let lag = (records > 0).then(|| now.saturating_sub(self.last_event));
-        State { attached, tracker: &self.tracker, fates: &self.fates, now, records, lag }
+        let lag = (records > 0).then(|| now.saturating_sub(self.judge.latest()));
+        State { attached, tracker: self.judge.tracker(), fates: &self.fates, now, records, lag }
     }
 }

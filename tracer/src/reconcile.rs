@@ -119,6 +119,8 @@ pub struct Report {
     pub namespaces: Vec<Compared>,
     /// Why others could not.
     pub problems: Vec<String>,
+    /// SYN cookies that failed since the last report, by the kernel's count: no tracepoint shows them.
+    pub cookies_failed: u64,
 }
 
 impl Report {
@@ -153,6 +155,8 @@ struct Balances {
     namespaces: HashMap<u64, Balance>,
     /// The first reading has been: whoever turns up now is new.
     begun: bool,
+    /// SyncookiesFailed of each namespace at the last reading.
+    cookies_failed: HashMap<u64, i64>,
     /// Whether this kernel's CurrEstab includes CLOSE_WAIT, as RFC 4022 wants it; kernels before 6.10 forgot that
     /// (a46d0ea5c942, since backported). Found out where it makes a difference.
     counts_close_wait: Option<bool>,
@@ -189,6 +193,19 @@ impl Balances {
             });
         }
         Compared { netns: reading.netns, path: reading.path.clone(), counters }
+    }
+}
+
+impl Balances {
+    /// SYN cookies that have failed since the last reading. What was there at the first one is none of ours.
+    fn cookies_failed(&mut self, readings: &[Reading]) -> u64 {
+        let mut growth = 0;
+        for Reading { netns, cookies_failed, .. } in readings {
+            let Some(now) = *cookies_failed else { continue };
+            let before = self.cookies_failed.insert(*netns, now).unwrap_or(if self.begun { 0 } else { now });
+            growth += u64::try_from(now - before).unwrap_or(0);
+        }
+        growth
     }
 }
 

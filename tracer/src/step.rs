@@ -83,12 +83,35 @@ pub enum StepKind {
         /// Nanoseconds it lived; `None` when its beginning was not seen.
         lived: Option<u64>,
     },
-    /// The RFC demanded TIME-WAIT, and the kernel made none.
+    /// The kernel had no room for the minisocket of a TIME-WAIT that was due, or of an orphan's FIN-WAIT-2.
     TimewaitSkipped,
     /// The socket is gone.
     Destroyed,
     /// The same firing came twice (from two copies of the handler); nothing changed.
     Duplicate,
+}
+
+impl StepKind {
+    /// The name of the kind, as streams and rows spell it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Transition { .. } => "transition",
+            Self::Handshake { .. } => "handshake",
+            Self::SynRetransmit => "syn_retransmit",
+            Self::SynAckRetransmit => "synack_retransmit",
+            Self::Reset { .. } => "reset",
+            Self::RequestBegun => "request_begun",
+            Self::RequestEnded { .. } => "request_ended",
+            Self::TimewaitBegun { .. } => "timewait_begun",
+            Self::TimewaitConverted => "timewait_converted",
+            Self::TimewaitRestarted => "timewait_restarted",
+            Self::TimewaitEnded { .. } => "timewait_ended",
+            Self::TimewaitSkipped => "timewait_skipped",
+            Self::Destroyed => "destroyed",
+            Self::Duplicate => "duplicate",
+        }
+    }
 }
 
 /// Who opened the connection.
@@ -154,9 +177,11 @@ pub enum TimewaitPath {
 pub enum TimewaitEnd {
     /// Its time was over.
     Expired,
-    /// Our connect or a new SYN took the addresses.
-    Reused,
-    /// An RST (RFC 1337's assassination).
+    /// Our connect took the addresses and ports.
+    ReusedByConnect,
+    /// The peer's SYN opened the next connection.
+    ReusedBySyn,
+    /// An RST came (RFC 1337's assassination); to what came for an orphan in FIN_WAIT2, one was sent.
     Reset,
     /// `ss -K`.
     Destroyed,
@@ -192,7 +217,7 @@ labels!(TimewaitPath {
     FinWait1 = "fin_wait1", FinWait2 = "fin_wait2", Closing = "closing", Minisocket = "minisocket",
 });
 labels!(TimewaitEnd {
-    Expired = "expired", Reused = "reused", Reset = "reset", Destroyed = "destroyed", Purged = "purged",
+    Expired = "expired", ReusedByConnect = "reused", ReusedBySyn = "reused", Reset = "reset", Destroyed = "destroyed", Purged = "purged",
     Unknown = "unknown",
 });
 

@@ -276,12 +276,14 @@ fn syn_sent(evidence: &Evidence, history: &History) -> Result<CloseCause, Inconc
         };
     }
     let closing = evidence.send_shutdown && evidence.receive_shutdown;
-    Ok(match (evidence.una == evidence.nxt, closing) {
-        // tcp_connect gives the SYN its number, so equal ones mean that none was sent.
-        (true, true) => CloseCause::SynNeverSent,
-        (true, false) => CloseCause::ConnectFailed,
-        (false, false) if evidence.error == SocketError::Refused => CloseCause::ResetReceived,
-        (false, _) => CloseCause::ConnectAbandoned,
+    // tcp_connect gives the SYN its number and sends all that is queued. A socket that is used again keeps the numbers
+    // of its last connection until then, but tcp_disconnect has moved the end of its queue.
+    let syn_sent = evidence.una != evidence.nxt && evidence.nxt == evidence.write_seq;
+    Ok(match (syn_sent, closing) {
+        (false, true) => CloseCause::SynNeverSent,
+        (false, false) => CloseCause::ConnectFailed,
+        (true, false) if evidence.error == SocketError::Refused => CloseCause::ResetReceived,
+        (true, _) => CloseCause::ConnectAbandoned,
     })
 }
 
@@ -320,8 +322,8 @@ fn fin_wait_2_orphan(evidence: &Evidence, history: &History) -> Result<CloseCaus
         (_, false) => Err(Inconclusive::MissingHook),
         // close() came after the ACK of our FIN: the kernel wanted a minisocket, then or later, and got none. Where
         // that ACK came after close(), late data in the same segment is as likely, and only the reset that follows
-        // would tell.
-        (true, true) if history.previous == Some(Transition::new(FinWait2, FinWait2)) => {
+        // tells.
+        (true, true) if history.settled || history.previous == Some(Transition::new(FinWait2, FinWait2)) => {
             Ok(CloseCause::TimeWaitSkipped)
         }
         (true, true) => Err(Inconclusive::Unclassified),
@@ -387,10 +389,9 @@ fn held_by_task(from: LinuxState, evidence: &Evidence) -> Result<CloseCause, Inc
     }
 }
 
-/// What tcp_reset reports in each state.
+/// What tcp_reset reports in each state but SYN-SENT, which has its own rows.
 const fn reset_error(from: LinuxState) -> SocketError {
     match from {
-        SynSent => SocketError::Refused,
         CloseWait => SocketError::BrokenPipe,
         _ => SocketError::Reset,
     }
@@ -407,7 +408,99 @@ mod tests {
     extern crate std;
     use std::collections::BTreeSet;
 
-    use super::CloseCause;
+    use std::string::ToString;
+
+    use super::{CloseCause, classify};
+    use crate::Inconclusive;
+    use crate::linux::LinuxState::{
+        Close, CloseWait, Established, FinWait1, FinWait2, Listen, SynRecv, SynSent,
+    };
+    use crate::linux::{Evidence, History, Origin, Owner, ResetReason, SocketError, Transition};
+
+    const UNKNOWN: Result<CloseCause, Inconclusive> = Err(Inconclusive::Unclassified);
+
+    fn softirq(error: SocketError) -> Evidence {
+        Evidence { owner: Some(Owner::Softirq), error, ..Evidence::default() }
+    }
+
+    fn task() -> Evidence {
+        Evidence { owner: Some(Owner::User), ..Evidence::default() }
+    }
+
+    #[test]
+    fn an_abort_repeats_the_close_of_a_listener_or_of_what_is_closed() {
+        let after = |from| History { previous: Some(Transition::new(from, Close)), ..History::default() };
+        let aborted = Evidence { error: SocketError::Aborted, ..task() };
+        assert_eq!(classify(Close, &aborted, &after(Established)), Ok(CloseCause::AbortRepeated));
+        assert_eq!(classify(Close, &task(), &after(Listen)), Ok(CloseCause::AbortRepeated));
+        assert_eq!(classify(Close, &task(), &after(Established)), UNKNOWN);
+    }
+
+    #[test]
+    fn a_timeout_by_who_is_left() {
+        let timed_out = |from, dead, reset_sent| {
+            let evidence = Evidence { dead, ..softirq(SocketError::TimedOut) };
+            classify(from, &evidence, &History { reset_sent, ..History::default() })
+        };
+        assert_eq!(timed_out(FinWait1, false, None), Ok(CloseCause::TimedOut));
+        assert_eq!(timed_out(FinWait1, true, None), Ok(CloseCause::OrphanTimedOut));
+        assert_eq!(timed_out(Established, true, None), Ok(CloseCause::TimedOut));
+        let memory = Some(ResetReason::AbortOnMemory);
+        assert_eq!(timed_out(FinWait1, true, memory), Ok(CloseCause::OrphanKilled));
+        assert_eq!(timed_out(FinWait1, false, memory), Ok(CloseCause::TimedOut));
+    }
+
+    #[test]
+    fn an_open_that_a_task_ends() {
+        let sent = Evidence { una: 1, nxt: 2, write_seq: 2, send_shutdown: true, ..task() };
+        let refused = Evidence { error: SocketError::Refused, ..sent };
+        let history = History::default();
+        assert_eq!(classify(SynSent, &sent, &history), Ok(CloseCause::ConnectAbandoned));
+        assert_eq!(classify(SynSent, &refused, &history), Ok(CloseCause::ResetReceived));
+        let closing = Evidence { receive_shutdown: true, ..refused };
+        assert_eq!(classify(SynSent, &closing, &history), Ok(CloseCause::ConnectAbandoned));
+    }
+
+    #[test]
+    fn a_child_that_the_network_ends() {
+        let child = |error, origin, has_user_socket| {
+            let evidence = Evidence { has_user_socket, ..softirq(error) };
+            classify(SynRecv, &evidence, &History { origin, ..History::default() })
+        };
+        let passive = Some(Origin::Passive);
+        assert_eq!(child(SocketError::Reset, passive, Some(false)), Ok(CloseCause::ResetReceived));
+        assert_eq!(child(SocketError::None, passive, Some(false)), Ok(CloseCause::ChildDiscarded));
+        assert_eq!(child(SocketError::None, passive, Some(true)), UNKNOWN);
+        assert_eq!(child(SocketError::None, Some(Origin::Active), Some(false)), UNKNOWN);
+    }
+
+    #[test]
+    fn an_orphan_by_its_state_and_error() {
+        let orphan =
+            |from, evidence| classify(from, &Evidence { dead: true, ..evidence }, &History::default());
+        assert_eq!(orphan(FinWait2, softirq(SocketError::Reset)), Ok(CloseCause::ResetReceived));
+        assert_eq!(orphan(Established, softirq(SocketError::None)), Ok(CloseCause::OrphanKilled));
+        assert_eq!(orphan(CloseWait, softirq(SocketError::BrokenPipe)), Ok(CloseCause::ResetReceived));
+        assert_eq!(orphan(Established, task()), UNKNOWN);
+    }
+
+    #[test]
+    fn unread_data_counts_only_for_close() {
+        let unread = Evidence { rcv_nxt: 30, copied_seq: 20, ..task() };
+        let end = |evidence: Evidence| classify(Established, &evidence, &History::default());
+        let both = Evidence { send_shutdown: true, receive_shutdown: true, ..unread };
+        assert_eq!(end(both), Ok(CloseCause::UnreadData));
+        assert_eq!(end(Evidence { receive_shutdown: true, ..unread }), Ok(CloseCause::Disconnect));
+        assert_eq!(end(Evidence { send_shutdown: true, ..unread }), UNKNOWN);
+        // The FIN is counted and read by nobody; a distance of half the space is none.
+        assert_eq!(end(Evidence { done: true, copied_seq: 29, ..both }), UNKNOWN);
+        assert_eq!(end(Evidence { copied_seq: 30_u32.wrapping_sub(1 << 31), ..both }), UNKNOWN);
+    }
+
+    #[test]
+    fn a_cause_prints_its_name() {
+        assert_eq!(CloseCause::LateData.to_string(), "late_data");
+    }
 
     #[test]
     fn names_are_distinct_and_sentences_are_sentences() {

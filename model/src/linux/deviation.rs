@@ -775,6 +775,9 @@ impl fmt::Display for DeviationId {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::string::ToString;
+
     use super::Deviation;
 
     #[test]
@@ -783,6 +786,8 @@ mod tests {
             assert_eq!(deviation.id as usize, index);
             assert_eq!(deviation.id.deviation(), deviation);
             assert_eq!(Deviation::by_name(deviation.name), Some(deviation));
+            assert_eq!((deviation.id.name(), deviation.id.clause()), (deviation.name, deviation.clause));
+            assert_eq!(deviation.id.to_string(), deviation.name);
         }
         assert_eq!(Deviation::by_name("no-such-deviation"), None);
     }

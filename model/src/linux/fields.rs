@@ -11,8 +11,27 @@ pub(super) fn broken(transition: Transition, evidence: &Evidence, history: &Hist
     if evidence.is_mptcp || evidence.repair == Some(true) {
         return None;
     }
-    let checks = [sequence_order, handshake, user_close, peer_fin, our_fin, time_wait, last_ack];
+    let checks = [
+        repeated,
+        sequence_order,
+        receive_order,
+        handshake,
+        user_close,
+        peer_fin,
+        our_fin,
+        time_wait,
+        last_ack,
+    ];
     checks.into_iter().find_map(|check| check(transition, evidence, history))
+}
+
+/// A state is announced again by close() after shutdown() alone (tcp_close_state), which holds the socket and has not let
+/// go of its user yet (sock_orphan comes later). An MPTCP connection sets its subflows' states without looking at what
+/// they are.
+fn repeated(transition: Transition, evidence: &Evidence, _: &History) -> Option<ViolationId> {
+    let repeats = transition.from == transition.to && transition.from != Close && !evidence.is_mptcp;
+    (repeats && (evidence.dead || evidence.owner == Some(Owner::Softirq)))
+        .then_some(ViolationId::RepeatedState)
 }
 
 fn sequence_order(transition: Transition, evidence: &Evidence, _: &History) -> Option<ViolationId> {
@@ -25,6 +44,12 @@ fn sequence_order(transition: Transition, evidence: &Evidence, _: &History) -> O
     };
     let ordered = not_after(evidence.una, evidence.nxt) && not_after(evidence.nxt, evidence.write_seq);
     (meaningful && !ordered).then_some(ViolationId::SequenceOrder)
+}
+
+/// Before the peer's SYN there is nothing to receive, and a newborn child still has its listener's numbers.
+fn receive_order(transition: Transition, evidence: &Evidence, _: &History) -> Option<ViolationId> {
+    let meaningful = !matches!(transition.from, Close | Listen | SynSent);
+    (meaningful && !not_after(evidence.copied_seq, evidence.rcv_nxt)).then_some(ViolationId::ReceiveOrder)
 }
 
 fn handshake(transition: Transition, evidence: &Evidence, history: &History) -> Option<ViolationId> {

@@ -168,6 +168,8 @@ pub struct History {
     /// The last reset that we sent. A caller that holds a record back until the kernel has finished its step may put
     /// a reset sent just after the transition here as well; more causes are told apart then.
     pub reset_sent: Option<ResetReason>,
+    /// Everything that the kernel does right after the transition has been seen: a reset would be in `reset_sent`.
+    pub settled: bool,
     /// The timewait minisocket that took this socket's place.
     pub timewait_created: Option<TimeWaitKind>,
     /// The hooks that see minisockets are attached: no minisocket seen means none created.

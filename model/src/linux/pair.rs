@@ -293,6 +293,7 @@ pub const PAIRS: [Pair; 27] = [
 mod tests {
     extern crate std;
     use std::collections::BTreeSet;
+    use std::string::ToString;
 
     use super::{Code, PAIRS, pair};
     use crate::edge;
@@ -342,6 +343,8 @@ mod tests {
         for (index, rule) in Code::ALL.iter().enumerate() {
             assert_eq!(rule.code as usize, index);
             assert_eq!(rule.code.rule(), rule);
+            assert_eq!((rule.code.name(), rule.code.clause()), (rule.name, rule.clause));
+            assert_eq!(rule.code.to_string(), rule.name);
             assert!(!rule.clause.is_empty() && rule.sentence.ends_with('.'), "{}", rule.name);
         }
     }

@@ -103,6 +103,9 @@ impl fmt::Display for LinuxState {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::string::ToString;
+
     use super::LinuxState;
     use crate::State;
 
@@ -110,6 +113,7 @@ mod tests {
     fn names_lead_back_to_their_states() {
         for state in LinuxState::ALL {
             assert_eq!(LinuxState::from_name(state.name()), Some(state));
+            assert_eq!(state.to_string(), state.name());
         }
         assert_eq!(LinuxState::from_name("ESTABLISHED"), None);
     }

@@ -59,7 +59,7 @@ pub fn judge_time_wait_end(kind: TimeWaitKind, end: TimeWaitEnd, lived: Duration
 
 fn time_wait(end: TimeWaitEnd, lived: Duration) -> (Verdict, Option<DeviationId>) {
     match end {
-        TimeWaitEnd::Expired if lived + TICKS < LINUX_TIME_WAIT => {
+        TimeWaitEnd::Expired if lived.saturating_add(TICKS) < LINUX_TIME_WAIT => {
             (Verdict::Violation(ViolationId::TimeWaitCutShort), None)
         }
         TimeWaitEnd::Expired if lived < RFC_TIME_WAIT => (Verdict::Deviation(DeviationId::TimeWait60s), None),
@@ -95,6 +95,15 @@ mod tests {
     use crate::{Edge, Inconclusive, State, Verdict};
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_minute_less_the_timer_s_ticks_is_a_minute() {
+        let end = |lived| judge_time_wait_end(TimeWaitKind::TimeWait, TimeWaitEnd::Expired, lived).verdict;
+        let cut_short = Verdict::Violation(ViolationId::TimeWaitCutShort);
+        assert_ne!(end(MINUTE - super::TICKS), cut_short);
+        assert_eq!(end(MINUTE - super::TICKS - Duration::from_nanos(1)), cut_short);
+        assert_eq!(end(Duration::MAX), Verdict::Conforming(Code::T1));
+    }
 
     #[test]
     fn time_wait_runs_out_after_a_minute_where_the_rfc_wants_four() {

@@ -18,6 +18,8 @@ pub enum ViolationId {
     RequestAnnounced,
     /// SND.UNA, SND.NXT and the end of the queue are out of order.
     SequenceOrder,
+    /// More was read than was received.
+    ReceiveOrder,
     /// ESTABLISHED although our SYN is not acknowledged.
     EstablishedSynUnacknowledged,
     /// ESTABLISHED with octets between what was received and what was read.
@@ -59,7 +61,7 @@ pub struct ViolationRule {
 
 impl ViolationRule {
     /// Every rule, in the order of [`ViolationId`].
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         rule(
             ViolationId::IllegalEdge,
             "illegal-edge",
@@ -95,6 +97,12 @@ impl ViolationRule {
             "sequence-order",
             "3.4; 3.3.1",
             "SND.UNA is not after SND.NXT, and SND.NXT is not after the end of what is queued.",
+        ),
+        rule(
+            ViolationId::ReceiveOrder,
+            "receive-order",
+            "3.3.1; 3.10.3",
+            "RCV.NXT is not before what the user has read.",
         ),
         rule(
             ViolationId::EstablishedSynUnacknowledged,
@@ -214,6 +222,9 @@ const fn rule(
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::string::ToString;
+
     use super::ViolationRule;
 
     #[test]
@@ -222,6 +233,8 @@ mod tests {
             assert_eq!(rule.id as usize, index);
             assert_eq!(rule.id.rule(), rule);
             assert_eq!(ViolationRule::by_name(rule.name), Some(rule));
+            assert_eq!((rule.id.name(), rule.id.clause()), (rule.name, rule.clause));
+            assert_eq!(rule.id.to_string(), rule.name);
             assert!(!rule.clause.is_empty() && rule.sentence.ends_with('.'), "{}", rule.name);
         }
     }

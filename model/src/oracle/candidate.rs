@@ -1,16 +1,14 @@
 //! One explanation of what was seen: a TCB, and what it still owes the observer.
 
-use super::departure::{Departures, Seen, that_matter};
+use super::departure::Departures;
+use super::duty::{Dues, Duty};
 use super::observation::{Tap, Tolerance};
-use super::verdict::Mismatch;
-use crate::effect::{Effect, Effects};
-use crate::event::{Event, Timer};
+use crate::event::Timer;
 use crate::profile::Profile;
-use crate::rule::{Rule, Trail};
-use crate::segment::{Flags, Options, Segment};
+use crate::rule::Trail;
+use crate::segment::Options;
 use crate::seq::Seq;
 use crate::state::State;
-use crate::step::{Choices, step};
 use crate::tcb::{Fin, Tcb};
 
 /// What every explanation is judged by.
@@ -21,19 +19,7 @@ pub(super) struct Terms {
     pub tolerance: Tolerance,
 }
 
-/// A segment that has to leave: SYN, SYN+ACK, a reset, or the FIN of a CLOSE before the handshake is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Due {
-    pub seq: Seq,
-    pub ack: Seq,
-    pub flags: Flags,
-    pub by: u64,
-}
-
 const MINUTE: u64 = 60_000_000;
-
-/// The most segments that may be due at once. A reset beyond them is permitted, and no longer demanded.
-const MAX_DUE: usize = 4;
 
 /// Duplicate ACKs after which a segment may be sent again before its timeout (RFC 5681, section 3.2).
 pub(super) const DUPLICATES: u8 = 3;
@@ -52,16 +38,6 @@ impl Span {
     }
 }
 
-/// Whether an ACK has to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Duty {
-    None,
-    /// For a segment that was dropped. Linux limits these (`tcp_invalid_ratelimit`).
-    Should,
-    /// For text, FIN or SYN.
-    Must,
-}
-
 /// One explanation.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
@@ -71,8 +47,7 @@ pub struct Candidate {
     /// When the TCB's state moved away from `shown`.
     pub(super) moved_at: u64,
     pub(super) spans: [Span; Timer::ALL.len()],
-    due: [Due; MAX_DUE],
-    dues: u8,
+    pub(super) dues: Dues,
     pub(super) duty: Duty,
     /// When the ACK has to have left.
     pub(super) ack_by: u64,
@@ -99,11 +74,6 @@ pub struct Candidate {
     pub(super) trail: Trail,
 }
 
-const NOTHING_DUE: Due = Due { seq: Seq(0), ack: Seq(0), flags: Flags::NONE, by: 0 };
-
-/// Where an unknown ISS stands until it is seen.
-const PLACEHOLDER: Seq = Seq(0x4000_0000);
-
 impl Candidate {
     pub(super) fn closed() -> Self {
         Self {
@@ -111,8 +81,7 @@ impl Candidate {
             shown: State::Closed,
             moved_at: 0,
             spans: [Span::default(); Timer::ALL.len()],
-            due: [NOTHING_DUE; MAX_DUE],
-            dues: 0,
+            dues: Dues::NONE,
             duty: Duty::None,
             ack_by: u64::MAX,
             iss_known: true,
@@ -183,33 +152,6 @@ impl Candidate {
             && self.tcb.timers.iter().all(|timer| self.span(timer).same(other.span(timer)))
     }
 
-    pub(super) fn due(&self) -> &[Due] {
-        self.due.get(..usize::from(self.dues)).unwrap_or_default()
-    }
-
-    pub(super) fn settle_due(&mut self, index: usize) {
-        let used = usize::from(self.dues);
-        if index < used {
-            self.due.copy_within(index + 1..used, index);
-            self.dues -= 1;
-        }
-    }
-
-    fn owe(&mut self, segment: &Segment, by: u64) {
-        let due = Due { seq: segment.seq, ack: segment.ack, flags: segment.flags, by };
-        let same = |d: &Due| d.seq == due.seq && d.flags == due.flags && !due.flags.has(Flags::RST);
-        if self.due().iter().any(same) {
-            return;
-        }
-        if usize::from(self.dues) == MAX_DUE {
-            self.settle_due(0);
-        }
-        if let Some(slot) = self.due.get_mut(usize::from(self.dues)) {
-            *slot = due;
-            self.dues += 1;
-        }
-    }
-
     pub(super) fn span(&self, timer: Timer) -> Span {
         self.spans.get(timer as usize).copied().unwrap_or_default()
     }
@@ -233,137 +175,6 @@ impl Candidate {
         (early, late)
     }
 
-    /// One event under the candidate's own profile, with free choices left open: no text leaves, ACKs may wait, the
-    /// ISS is not known.
-    pub(super) fn run(&mut self, terms: &Terms, out: &mut Effects, now: u64, event: &Event) {
-        self.run_with(terms, out, now, event, &OPEN_CHOICES);
-    }
-
-    pub(super) fn run_with(
-        &mut self,
-        terms: &Terms,
-        out: &mut Effects,
-        now: u64,
-        event: &Event,
-        choices: &Choices,
-    ) {
-        let before = (self.tcb.state, self.tcb.snd.nxt, self.tcb.rcv.nxt);
-        let trail = if self.departures.is_empty() {
-            step(&mut self.tcb, now, event, &terms.profile, choices, out)
-        } else {
-            step(&mut self.tcb, now, event, &self.departures.apply(&terms.profile), choices, out)
-        };
-        self.note(trail);
-        self.digest(terms, out, now, event, before);
-    }
-
-    /// The departures that could have made the step from `before` another one.
-    pub(super) fn other_ways(&self, before: &Self, event: &Event) -> Departures {
-        that_matter(&Seen { before: &before.tcb, event, trail: &self.last, after: &self.tcb })
-            .without(self.departures)
-            .without(self.kept)
-    }
-
-    fn note(&mut self, trail: Trail) {
-        if !trail.as_slice().is_empty() {
-            self.last = trail;
-            self.trail = trail;
-        }
-    }
-
-    fn digest(&mut self, terms: &Terms, out: &Effects, now: u64, event: &Event, before: (State, Seq, Seq)) {
-        let by = now.saturating_add(terms.tolerance.prompt);
-        let stimulus = matches!(event, Event::Arrives(_) | Event::Expires(_));
-        let chose_iss = self.last.as_slice().iter().any(|rule| {
-            matches!(
-                rule,
-                Rule::Open2 | Rule::Open5 | Rule::Send2 | Rule::SegLi4 | Rule::SegLi3f | Rule::TwSyn1
-            )
-        }) && !matches!(event, Event::Transmit);
-        if chose_iss {
-            self.iss_known = false;
-            self.duplicates = 0;
-        }
-        for effect in out.iter() {
-            match effect {
-                Effect::Send(segment) => {
-                    if segment.has(Flags::RST) || segment.has(Flags::SYN) {
-                        self.owe(segment, by);
-                    } else if segment.has(Flags::FIN) {
-                        self.owe(segment, by);
-                        self.acknowledged();
-                    } else if stimulus {
-                        self.want_ack(by);
-                        if segment.len > 0 {
-                            // What went out on a SYN and was not taken goes out again at once (RFC 7413, 4.1.3).
-                            self.duplicates = DUPLICATES;
-                        }
-                    }
-                }
-                // The user may have gone unseen long before.
-                Effect::Start(Timer::FinWait2, _) if !terms.tap.calls => self.start(Timer::FinWait2, now, 0),
-                Effect::Start(timer, after) => self.start(*timer, now, *after),
-                Effect::Stop(_) | Effect::Reply(_) | Effect::Signal(_) | Effect::Hold(..) => {}
-            }
-        }
-        if self.tcb.timers.has(Timer::DelayedAck) && stimulus {
-            self.want_ack(by);
-        }
-        if self.tcb.state != before.0 {
-            if self.shown == before.0 {
-                self.moved_at = now;
-            }
-            if matches!(self.tcb.state, State::Closed | State::Listen) {
-                self.forget(before);
-            }
-        }
-    }
-
-    /// What a TCB owed goes with it, but for its last resets.
-    fn forget(&mut self, before: (State, Seq, Seq)) {
-        self.gone = (before.1, before.2);
-        self.duty = Duty::None;
-        self.ack_by = u64::MAX;
-        self.iss_known = true;
-        self.offer = Options::default();
-        let mut index = 0;
-        while let Some(due) = self.due().get(index) {
-            if due.flags.has(Flags::RST) { index += 1 } else { self.settle_due(index) }
-        }
-    }
-
-    fn want_ack(&mut self, by: u64) {
-        let duty = self.last.as_slice().iter().fold(Duty::None, |duty, rule| {
-            duty.max(match rule {
-                Rule::Txt1
-                | Rule::Fin1
-                | Rule::Fin2
-                | Rule::Fin3
-                | Rule::Fin4
-                | Rule::Fin5
-                | Rule::Fin6
-                | Rule::Seq2t
-                | Rule::SegSs6 => Duty::Must,
-                Rule::Seq3 | Rule::Seq4 | Rule::Ack14 => Duty::Should,
-                _ => Duty::None,
-            })
-        });
-        if duty > Duty::None {
-            self.duty = self.duty.max(duty);
-            self.ack_by = self.ack_by.min(by);
-        }
-    }
-
-    /// An ACK of RCV.NXT has left.
-    pub(super) fn acknowledged(&mut self) {
-        self.duty = Duty::None;
-        self.ack_by = u64::MAX;
-        let rcv = &mut self.tcb.rcv;
-        rcv.last_ack = rcv.nxt;
-        rcv.unacked = 0;
-        self.tcb.timers = self.tcb.timers.without(Timer::DelayedAck);
-    }
-
     /// Puts the ISS, and with it everything counted from it, where it turned out to be.
     pub(super) fn rebase(&mut self, iss: Seq) {
         let shift = iss - self.tcb.snd.iss;
@@ -380,44 +191,8 @@ impl Candidate {
         if let Some((end, _)) = &mut self.tcb.rtt.timing {
             *end += shift;
         }
-        let used = usize::from(self.dues);
-        for due in self.due.iter_mut().take(used) {
-            if !due.flags.has(Flags::RST) {
-                due.seq += shift;
-            }
-        }
+        self.dues.shift(shift);
         self.iss_known = true;
-    }
-
-    /// What had to be seen before `now` and was not. A duty that Linux is known to neglect becomes a departure.
-    pub(super) fn overdue(&mut self, terms: &Terms, now: u64) -> Result<(), Mismatch> {
-        if terms.tap.sent {
-            if let Some(due) = self.due().iter().find(|due| due.by < now) {
-                return Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq });
-            }
-            if self.ack_by < now {
-                if self.duty == Duty::Must {
-                    return Err(Mismatch::NoAck { expected: self.tcb.rcv.nxt });
-                }
-                self.departures = self.departures.with(Departures::UNANSWERED);
-                self.duty = Duty::None;
-                self.ack_by = u64::MAX;
-            }
-        } else {
-            self.dues = 0;
-            self.duty = Duty::None;
-            self.ack_by = u64::MAX;
-        }
-        let late = self.moved_at.saturating_add(terms.tolerance.prompt) < now;
-        if self.tcb.state != self.shown && terms.tap.transitions && late {
-            return Err(self.unshown());
-        }
-        Ok(())
-    }
-
-    /// The transition that has not been seen.
-    pub(super) fn unshown(&self) -> Mismatch {
-        Mismatch::NoTransition { from: self.shown, to: self.tcb.state }
     }
 
     /// True when the user has closed and the FIN has not left.
@@ -431,18 +206,3 @@ impl Candidate {
         snd.wnd.saturating_sub(snd.nxt - snd.una)
     }
 }
-
-/// The laziest endpoint: whatever it may put off, it does.
-pub(super) const OPEN_CHOICES: Choices = Choices {
-    iss: PLACEHOLDER,
-    delay_ack: true,
-    ack_out_of_order: false,
-    hold_out_of_order: true,
-    text_on_syn: false,
-    congestion_window: 0,
-    burst: 0,
-    valid_cookie: None,
-    valid_fast_open: false,
-    fast_open: None,
-    listener: true,
-};

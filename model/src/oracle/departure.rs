@@ -3,10 +3,7 @@
 use core::fmt;
 
 use crate::event::{Call, Event};
-use crate::profile::{
-    AfterReset, BadAck, LINUX, LastAckEntry, Profile, RFC9293_INTENT, SynExtras, SynInSynReceived,
-    TimeWaitAck,
-};
+use crate::profile::{LINUX, Profile, RFC9293_INTENT, SynInSynReceived};
 use crate::rule::{Rule, Trail};
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -18,6 +15,7 @@ pub struct Departure {
     /// The profile's field, or the habit's name.
     pub name: &'static str,
     turn: fn(&mut Profile),
+    /// Rough: where turning it makes no difference after all, nothing comes of it.
     matters: fn(&Seen<'_>) -> bool,
 }
 
@@ -55,47 +53,23 @@ const HABITS: usize = 24;
 
 /// Every departure that the oracle knows: switches of [`Profile`], turned the other way, and three habits.
 pub const DEPARTURES: [Departure; 27] = [
-    Departure {
-        name: "rfc5961_rst",
-        turn: |p| p.rfc5961_rst ^= true,
-        matters: |s| {
-            s.arrives(Flags::RST)
-                && (s.before.state.is_synchronized() || s.before.state == State::SynReceived)
-        },
-    },
-    Departure {
-        name: "rfc5961_syn",
-        turn: |p| p.rfc5961_syn ^= true,
-        matters: |s| s.arrives(Flags::SYN) && s.before.state.is_synchronized(),
-    },
+    Departure { name: "rfc5961_rst", turn: |p| p.rfc5961_rst ^= true, matters: |s| s.arrives(Flags::RST) },
+    Departure { name: "rfc5961_syn", turn: |p| p.rfc5961_syn ^= true, matters: |s| s.arrives(Flags::SYN) },
     Departure {
         name: "rfc5961_ack",
         turn: |p| p.rfc5961_ack ^= true,
         matters: |s| s.took(&[Rule::Ack1, Rule::Ack6]),
     },
-    Departure {
-        name: "rfc6191",
-        turn: |p| p.rfc6191 ^= true,
-        matters: |s| s.before.state == State::TimeWait && s.arrives(Flags::SYN),
-    },
+    Departure { name: "rfc6191", turn: |p| p.rfc6191 ^= true, matters: |s| s.arrives(Flags::SYN) },
     Departure {
         name: "rfc1337",
         turn: |p| p.rfc1337 ^= true,
-        matters: |s| s.took(&[Rule::Rst5, Rule::Rst6]) && s.before.state == State::TimeWait,
+        matters: |s| s.took(&[Rule::Rst5, Rule::Rst6]),
     },
-    Departure {
-        name: "figure_7",
-        turn: |p| p.figure_7 ^= true,
-        matters: |s| s.before.state == State::SynReceived && s.arrives(Flags::SYN_ACK),
-    },
+    Departure { name: "figure_7", turn: |p| p.figure_7 ^= true, matters: |s| s.arrives(Flags::SYN_ACK) },
     Departure {
         name: "after_reset",
-        turn: |p| {
-            p.after_reset = match p.after_reset {
-                AfterReset::Closed => AfterReset::TimeWait,
-                AfterReset::TimeWait => AfterReset::Closed,
-            };
-        },
+        turn: |p| p.after_reset = p.after_reset.other(),
         matters: |s| s.took(&[Rule::Abort3]),
     },
     Departure {
@@ -116,37 +90,24 @@ pub const DEPARTURES: [Departure; 27] = [
     Departure {
         name: "duplicate_syn_draws_syn_ack",
         turn: |p| p.duplicate_syn_draws_syn_ack ^= true,
-        matters: |s| s.before.state == State::SynReceived && s.took(&[Rule::Seq2, Rule::Seq3]),
+        matters: |s| s.took(&[Rule::Seq2, Rule::Seq3]),
     },
     Departure {
         name: "bad_ack",
-        turn: |p| {
-            p.bad_ack = match p.bad_ack {
-                BadAck::Reset => BadAck::Ack,
-                BadAck::Ack => BadAck::Reset,
-            };
-        },
+        turn: |p| p.bad_ack = p.bad_ack.other(),
         matters: |s| s.took(&[Rule::Ack3]),
     },
     Departure {
         name: "fin_again_restarts, time_wait_ack",
         turn: |p| {
             p.fin_again_restarts ^= true;
-            p.time_wait_ack = match p.time_wait_ack {
-                TimeWaitAck::Fin => TimeWaitAck::Anything,
-                TimeWaitAck::Anything => TimeWaitAck::Fin,
-            };
+            p.time_wait_ack = p.time_wait_ack.other();
         },
-        matters: |s| s.before.state == State::TimeWait && s.took(&[Rule::Seq2t, Rule::Seq3, Rule::Ack14]),
+        matters: |s| s.took(&[Rule::Seq2t, Rule::Seq3, Rule::Ack14]),
     },
     Departure {
         name: "last_ack_entry",
-        turn: |p| {
-            p.last_ack_entry = match p.last_ack_entry {
-                LastAckEntry::AtOnce => LastAckEntry::WhenFinLeaves,
-                LastAckEntry::WhenFinLeaves => LastAckEntry::AtOnce,
-            };
-        },
+        turn: |p| p.last_ack_entry = p.last_ack_entry.other(),
         matters: |s| s.took(&[Rule::Close9]),
     },
     Departure {
@@ -166,17 +127,8 @@ pub const DEPARTURES: [Departure; 27] = [
     },
     Departure {
         name: "syn_extras",
-        turn: |p| {
-            p.syn_extras = match p.syn_extras {
-                SynExtras::Queue => SynExtras::Ignore,
-                SynExtras::Ignore => SynExtras::Queue,
-            };
-        },
-        matters: |s| {
-            s.arrives(Flags::SYN)
-                && matches!(s.before.state, State::Listen | State::SynSent | State::TimeWait)
-                && s.segment().is_some_and(|segment| segment.seq_len() > 1)
-        },
+        turn: |p| p.syn_extras = p.syn_extras.other(),
+        matters: |s| s.arrives(Flags::SYN),
     },
     Departure {
         name: "partial_ack_in_last_ack",
@@ -186,11 +138,7 @@ pub const DEPARTURES: [Departure; 27] = [
     Departure {
         name: "reset_before_fin",
         turn: |p| p.reset_before_fin ^= true,
-        matters: |s| {
-            s.arrives(Flags::RST)
-                && matches!(s.before.state, State::CloseWait | State::LastAck | State::Closing)
-                && s.segment().is_some_and(|segment| segment.seq + 1 == s.before.rcv.nxt)
-        },
+        matters: |s| s.arrives(Flags::RST),
     },
     Departure {
         name: "half_duplex_close",
@@ -333,4 +281,39 @@ impl fmt::Display for Departures {
         }
         if separator.is_empty() { f.write_str("-") } else { Ok(()) }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEPARTURES, Departures, HABITS};
+    use crate::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
+
+    #[test]
+    fn a_switch_changes_a_profile_and_turned_again_changes_it_back() {
+        for (index, departure) in DEPARTURES.iter().enumerate() {
+            // One of three readings: turned there, not back.
+            let one_of_three = departure.name.starts_with("syn_in_syn_received");
+            for profile in [RFC9293_LITERAL, RFC9293_INTENT, LINUX] {
+                let turned = Departures::of(index).apply(&profile);
+                assert_eq!(turned == profile, index >= HABITS || (one_of_three && turned == profile));
+                let again = Departures::of(index).apply(&turned);
+                assert_eq!(again, if one_of_three { turned } else { profile }, "{}", departure.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_of_departures() {
+        let (one, other) = (Departures::of(0), Departures::of(3));
+        let both = one.with(other);
+        assert_eq!((both.len(), both.without(one), both.both(other)), (2, other, other));
+        assert!(Departures::NONE.is_empty() && !both.is_empty());
+        assert_eq!(both.to_string(), "rfc5961_rst; rfc6191");
+        assert_eq!(Departures::NONE.to_string(), "-");
+        let habits = Departures::UNANSWERED.with(Departures::EARLY_RETRANSMISSION);
+        assert_eq!(habits.to_string(), "unanswered segment; early retransmission");
+    }
+
+    extern crate std;
+    use std::string::ToString;
 }

@@ -10,8 +10,10 @@
 //! The cost of an observation is bounded by the number of candidates, and nothing is allocated. The set has `N`
 //! places; when they do not suffice the verdict is inconclusive, as it is after a gap.
 
+mod advance;
 mod candidate;
 mod departure;
+mod duty;
 mod expected;
 mod explain;
 mod hidden;

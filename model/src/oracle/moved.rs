@@ -60,8 +60,11 @@ impl Candidate {
         if matches!(transition.to, State::Closed | State::Listen) {
             return Ok(());
         }
-        let (snd, rcv) = (&self.tcb.snd, &self.tcb.rcv);
         let numbers = &transition.numbers;
+        if let Some(rcv_nxt) = numbers.rcv_nxt {
+            self.take_refused(rcv_nxt);
+        }
+        let (snd, rcv) = (&self.tcb.snd, &self.tcb.rcv);
         if let Some(una) = numbers.una
             && terms.tap.received
             && self.iss_known

@@ -1,7 +1,8 @@
 //! A segment that left: is it one that this explanation permits now? Its free values are adopted.
 
-use super::candidate::{Candidate, DUPLICATES, Due, Terms};
+use super::candidate::{Candidate, DUPLICATES, Terms};
 use super::departure::Departures;
+use super::duty::Due;
 use super::verdict::{Mismatch, flags_of};
 use crate::effect::Effects;
 use crate::event::{Event, Origin, Timer};
@@ -46,7 +47,7 @@ impl Candidate {
             } else if reset.has(Flags::ACK) && !reset_ack_fits(due, &known, reset.ack) {
                 nearest = Mismatch::Acknowledgment { expected: due.ack, seen: reset.ack };
             } else {
-                self.settle_due(index);
+                self.dues.settle(index);
                 return Ok(());
             }
         }
@@ -95,7 +96,7 @@ impl Candidate {
             self.rebase(syn.seq);
         }
         if let Some((index, _)) = first {
-            self.settle_due(index);
+            self.dues.settle(index);
             self.take_syn_text(terms, syn)?;
             self.agree_as_sent(terms, syn)?;
         } else {
@@ -186,11 +187,7 @@ impl Candidate {
             return Err(flags_of(segment));
         }
         let snd = self.tcb.snd;
-        let taken = segment.ack - self.tcb.rcv.nxt;
-        if taken > 0 && taken <= self.refused {
-            (self.tcb.rcv.nxt, self.tcb.rcv.wnd) = (segment.ack, 0);
-            self.refused = 0;
-        }
+        self.take_refused(segment.ack);
         if segment.ack != self.tcb.rcv.nxt {
             return Err(Mismatch::Acknowledgment { expected: self.tcb.rcv.nxt, seen: segment.ack });
         }
@@ -304,7 +301,7 @@ impl Candidate {
         }
         if let Some(index) = self.due().iter().position(|d| d.flags.has(Flags::FIN) && d.seq == segment.seq) {
             // The FIN of a CLOSE in SYN-RECEIVED leaves for the first time.
-            self.settle_due(index);
+            self.dues.settle(index);
             return if segment.has(Flags::FIN) && segment.len == 0 { Ok(()) } else { Err(flags_of(segment)) };
         }
         let syn = u32::from(self.tcb.syn_unacked());
@@ -332,6 +329,10 @@ impl Candidate {
         let timer = if self.tcb.timers.has(Timer::Persist) { Timer::Persist } else { Timer::Retransmit };
         let (earliest, _) = self.expiry(timer, &terms.tolerance);
         let opening = !self.tcb.state.is_synchronized();
+        // Half the timeout, since the endpoint's own measurement of the round trip is not ours.
+        let span = self.span(timer);
+        let half = span.from.saturating_add(span.to.saturating_sub(span.from) / 2);
+        let timed_out = !self.tcb.timers.has(timer) || now >= half;
         if self.tcb.timers.has(timer) && now < earliest {
             // The peer's SYN again draws the SYN+ACK again.
             let drawn = self.tcb.state == State::SynReceived && !terms.tap.received;
@@ -344,10 +345,7 @@ impl Candidate {
             } else if opening && !drawn {
                 return Err(Mismatch::TooEarly { timer, earliest });
             }
-            // Half the timeout, since the endpoint's own measurement of the round trip is not ours.
-            let span = self.span(timer);
-            let half = span.from.saturating_add(span.to.saturating_sub(span.from) / 2);
-            if terms.tap.received && now < half && self.duplicates < DUPLICATES {
+            if terms.tap.received && !timed_out && self.duplicates < DUPLICATES {
                 self.departures = self.departures.with(Departures::EARLY_RETRANSMISSION);
             }
         }
@@ -355,7 +353,7 @@ impl Candidate {
         let rtt = &mut self.tcb.rtt;
         if timer == Timer::Persist {
             rtt.probes = rtt.probes.saturating_add(1);
-        } else {
+        } else if timed_out {
             if rtt.retransmits == 0 {
                 rtt.since = now;
             }
@@ -365,6 +363,8 @@ impl Candidate {
         rtt.timing = None;
         if self.tcb.syn_unacked() {
             self.tcb.rtt.syn_lost = true;
+        } else if timer == Timer::Retransmit {
+            self.tcb.rtt.recover = Some(self.tcb.snd.nxt);
         }
         // Starts anew when the step ends.
         self.tcb.timers = self.tcb.timers.without(timer);

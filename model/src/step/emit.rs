@@ -87,6 +87,12 @@ impl Step<'_> {
         self.send(Flags::SYN_ACK, iss, 0);
     }
 
+    /// The same because the peer repeats its SYN.
+    pub(super) fn send_syn_ack_again(&mut self) {
+        self.tcb.rtt.timing = None;
+        self.send_syn_ack();
+    }
+
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`
     pub(super) fn send_ack(&mut self) {
         let nxt = self.tcb.snd.nxt;
@@ -132,8 +138,11 @@ impl Step<'_> {
     }
 
     /// The segment at the head of the retransmission queue, again: SYN and SYN+ACK without text (RFC 7413, 4.1.3).
+    ///
+    /// Karn: what was sent twice is not measured (RFC 6298, section 3).
     pub(super) fn retransmit_head(&mut self, at_most: u32) {
         let snd = self.tcb.snd;
+        self.tcb.rtt.timing = None;
         if self.tcb.syn_unacked() {
             if self.tcb.state == State::SynSent {
                 self.send_syn(0);

@@ -81,8 +81,17 @@ pub fn step(
     out: &mut Effects,
 ) -> Trail {
     out.clear();
-    let mut step =
-        Step { tcb, now, profile, choices, out, trail: Trail::EMPTY, reply: Reply::None, transmit: false };
+    let mut step = Step {
+        tcb,
+        now,
+        profile,
+        choices,
+        out,
+        trail: Trail::EMPTY,
+        reply: Reply::None,
+        resend: false,
+        transmit: false,
+    };
     match event {
         Event::Call(call) => step.call(call),
         Event::Arrives(segment) => match step.tcb.state {
@@ -116,6 +125,8 @@ struct Step<'a> {
     out: &'a mut Effects,
     trail: Trail,
     reply: Reply,
+    /// The head of the retransmission queue goes out again, once the whole segment has been processed.
+    resend: bool,
     /// Something changed that may let text go out.
     transmit: bool,
 }
@@ -168,12 +179,16 @@ impl Step<'_> {
         }
     }
 
+    /// What the step was going to send is no longer wanted.
+    fn send_nothing(&mut self) {
+        (self.reply, self.resend, self.transmit) = (Reply::None, false, false);
+    }
+
     /// The TCB is deleted: CLOSED.
     fn delete(&mut self) {
         self.stop_all();
         *self.tcb = Tcb::closed();
-        self.reply = Reply::None;
-        self.transmit = false;
+        self.send_nothing();
     }
 
     /// The connection ends otherwise than by CLOSE: calls fail, the user is told (MUST-12), the TCB goes.
@@ -189,8 +204,7 @@ impl Step<'_> {
     fn return_to_listen(&mut self) {
         self.stop_all();
         let (config, remote) = (self.tcb.config, self.tcb.listen_remote);
-        self.reply = Reply::None;
-        self.transmit = false;
+        self.send_nothing();
         let Some(former) = self.tcb.former else {
             *self.tcb = Tcb::listening(config, remote);
             return;

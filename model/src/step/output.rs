@@ -10,31 +10,34 @@ use crate::state::State;
 use crate::tcb::Fin;
 
 impl Step<'_> {
-    /// Ends every step: text, then the ACK if no text carried it, then timers.
+    /// Ends every step: what is due again, new text, the ACK if nothing carried it, then timers.
     pub(super) fn finish(&mut self) {
-        if self.transmit {
-            self.output(false);
+        let mut burst = self.choices.burst.min(MAX_BURST);
+        if self.resend && burst > 0 {
+            self.retransmit_head(u32::MAX);
+            burst -= 1;
         }
-        match self.tcb.state {
-            State::Closed | State::Listen => return,
-            _ => match self.reply {
-                Reply::None => {}
-                Reply::Now => self.send_ack(),
-                Reply::Delayable if self.tcb.timers.has(Timer::DelayedAck) => {}
-                Reply::Delayable => self.start(Timer::DelayedAck, self.profile.limits.delayed_ack),
-            },
+        if self.transmit {
+            self.output(burst, false);
+        }
+        match self.reply {
+            Reply::None => {}
+            Reply::Now => self.send_ack(),
+            Reply::Delayable if self.tcb.timers.has(Timer::DelayedAck) => {}
+            Reply::Delayable => self.start(Timer::DelayedAck, self.profile.limits.delayed_ack),
         }
         if self.tcb.state != State::TimeWait {
             self.arm();
         }
     }
 
-    /// Sends new text and the FIN; with `override_sws` also what silly-window avoidance would hold back.
-    pub(super) fn output(&mut self, override_sws: bool) {
+    /// Sends new text and the FIN in at most `burst` segments; with `override_sws` also what silly-window avoidance
+    /// would hold back.
+    pub(super) fn output(&mut self, burst: u8, override_sws: bool) {
         if !self.may_send() {
             return;
         }
-        for _ in 0..self.choices.burst.min(MAX_BURST) {
+        for _ in 0..burst {
             if self.tcb.snd.queued > 0 {
                 if !self.send_text(override_sws) {
                     return;
@@ -120,6 +123,13 @@ impl Step<'_> {
         self.time_segment();
     }
 
+    /// Begins an RTT measurement with what was just sent, unless one is under way (RFC 6298, section 3).
+    pub(super) fn time_segment(&mut self) {
+        if self.tcb.rtt.timing.is_none() {
+            self.tcb.rtt.timing = Some((self.tcb.snd.nxt, self.now));
+        }
+    }
+
     /// Opens the window over what the user has read, once that is worth telling: half the buffer or a full segment
     /// (3.8.6.2.2, MUST-39). True when the peer should be told now and not with the next ACK.
     pub(super) fn open_window(&mut self) -> bool {
@@ -191,7 +201,6 @@ impl Step<'_> {
         self.tcb.rtt.probes = self.tcb.rtt.probes.saturating_add(1);
         let snd = self.tcb.snd;
         if self.tcb.in_flight() {
-            self.tcb.rtt.timing = None;
             self.retransmit_head(1);
         } else if snd.queued > 0 {
             self.send(Flags::ACK, snd.nxt, 1);

@@ -45,7 +45,7 @@ impl Step<'_> {
     fn take_syn(&mut self, syn: &Segment) {
         self.agree(syn);
         let rcv = &mut self.tcb.rcv;
-        (rcv.irs, rcv.nxt, rcv.last_ack) = (syn.seq, syn.seq + 1, syn.seq + 1);
+        (rcv.irs, rcv.nxt) = (syn.seq, syn.seq + 1);
     }
 
     fn syn_acknowledged(&mut self, segment: &Segment) {
@@ -68,9 +68,7 @@ impl Step<'_> {
             self.trim_right(&mut rest);
         }
         // What Fast Open sent on the SYN and the peer did not take goes out again at once (RFC 7413, 4.1.3).
-        if self.tcb.in_flight() {
-            self.retransmit_head(u32::MAX);
-        }
+        self.resend = self.tcb.in_flight();
         self.after_ack(segment, &rest, State::Established);
     }
 

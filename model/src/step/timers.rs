@@ -27,7 +27,7 @@ impl Step<'_> {
             Timer::Persist => self.probe_window(),
             Timer::SwsOverride => {
                 self.take(Rule::TmoSws);
-                self.output(true);
+                self.output(1, true);
             }
             Timer::KeepAlive => self.keep_alive(),
             Timer::FinWait2 => {
@@ -61,8 +61,6 @@ impl Step<'_> {
             rtt.since = self.now;
         }
         rtt.retransmits = rtt.retransmits.saturating_add(1);
-        // Karn: what was sent twice is not measured.
-        rtt.timing = None;
         rtt.rto = limits.backed_off(rtt.rto, rtt.retransmits, self.tcb.state);
         let at_r1 = rtt.retransmits == limits.r1;
         if self.tcb.syn_unacked() {

@@ -67,7 +67,13 @@ pub const PROPERTIES: &[Property] = &[
     state("what is in flight will be repeated", |world, _| {
         world.ends.iter().all(|end| {
             let runs = |timer| end.tcb.timers.has(timer);
-            !alive(&end.tcb) || !end.tcb.in_flight() || runs(Timer::Retransmit) || runs(Timer::Persist)
+            // Whoever waits in TIME-WAIT after a reset of its own (contradiction 2) has given up what was in flight.
+            let waits = end.tcb.state == State::TimeWait;
+            waits
+                || !alive(&end.tcb)
+                || !end.tcb.in_flight()
+                || runs(Timer::Retransmit)
+                || runs(Timer::Persist)
         })
     }),
     state("TIME-WAIT runs the 2MSL timer and no other", |world, _| {

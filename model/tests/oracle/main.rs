@@ -3,6 +3,8 @@
 mod garbage;
 mod mutations;
 mod random;
+#[path = "../support/snapshot.rs"]
+mod snapshot;
 mod stories;
 mod trace;
 mod verdicts;

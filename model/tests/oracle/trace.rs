@@ -57,7 +57,7 @@ pub fn told(trace: &[Observation], profile: &Profile, tap: Tap) -> String {
         let verdict = oracle.observe(observation);
         let count = oracle.candidates().len();
         text += &format!("{observation:60} {verdict} [{count}]\n");
-        if verdict.is_violation() {
+        if !matches!(verdict, Verdict::Conforming(_) | Verdict::Inconclusive(_)) {
             for candidate in oracle.candidates() {
                 text += &format!("  {candidate:?}\n");
             }

@@ -1,5 +1,6 @@
 //! Segments for all other states, check by check.
 
+use model::effect::Delivery;
 use model::profile::{BadAck, RFC9293_LITERAL, SynInSynReceived};
 use model::tcb::Fin;
 use model::{CallError, Effect, Event, Flags, Segment, Seq, Signal, State, Tcb, Timer};
@@ -68,11 +69,14 @@ fn paws() -> Vec<Row> {
     let days = 24 * 3_600 * 1_000_000;
     vec![
         row("paws-1", established, stamp(5001, 1001, 10, 999))
+            .now(24 * days - 1)
+            .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]),
+        row("paws-1", established, stamp(5001, 1001, 10, 999))
             .trail("paws-1")
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]),
         // After 24 days TS.Recent says nothing any more.
         row("paws-3", established, stamp(5001, 1001, 10, 999))
-            .now(25 * days)
+            .now(24 * days)
             .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"]),
         row("paws-2", established, seg(ACK, 5001, 1001, 10)).trail("paws-2"),
         // A reset needs no timestamp.
@@ -126,6 +130,10 @@ fn time_wait_syn() -> Vec<Row> {
 fn sequence() -> Vec<Row> {
     let mut small = tcb(State::Established);
     small.rcv.wnd = 10;
+    let mut crowded = tcb(State::Established);
+    for n in 0..8 {
+        crowded.rcv.held.insert(Seq(5011 + n * 100), 10);
+    }
     let mut rows = vec![
         row("seq-1", tcb(State::Established), seg(RST, 5000, 0, 0)).trail("seq-1"),
         row("seq-1", tcb(State::Established), seg(RST, 15_001, 0, 0)).trail("seq-1"),
@@ -148,6 +156,22 @@ fn sequence() -> Vec<Row> {
             .trail("seq-3")
             .sends(&["<SEQ=1002><ACK=5002><CTL=ACK>"])
             .holds(|_, out| !out.iter().any(|e| matches!(e, Effect::Start(..)))),
+        // Old text that ends where the FIN did, an older FIN, a FIN with SYN: none of them is the FIN again.
+        row("seq-3", tcb(State::TimeWait), seg(ACK, 4_992, 1002, 10))
+            .trail("seq-3")
+            .sends(&["<SEQ=1002><ACK=5002><CTL=ACK>"]),
+        row("seq-3", tcb(State::TimeWait), seg(FIN_ACK, 4_000, 1002, 0))
+            .trail("seq-3")
+            .sends(&["<SEQ=1002><ACK=5002><CTL=ACK>"]),
+        row("seq-3", tcb(State::TimeWait), seg(FIN_ACK | SYN, 5_000, 1002, 0))
+            .profile(|p| p.rfc5961_syn = false)
+            .trail("seq-3")
+            .sends(&["<SEQ=1002><ACK=5002><CTL=ACK>"]),
+        // The window is closed, and these are not even at its edge.
+        row("seq-3", full(State::Established), seg(ACK, 14_000, 1001, 10))
+            .trail("seq-3")
+            .sends(&["<SEQ=1001><ACK=15001><CTL=ACK>"]),
+        row("seq-1", full(State::Established), seg(RST, 15_000, 0, 0)).trail("seq-1"),
         row("seq-2g", tcb(State::SynReceived), seg(Flags::SYN_ACK, 5000, 1001, 0))
             .trail("seq-2g ack-2")
             .next(State::Established)
@@ -222,6 +246,14 @@ fn sequence() -> Vec<Row> {
             .holds(|_, out| out.contains(&Effect::Hold(Seq(5011), 10))),
         row("seq-6", tcb(State::Established), seg(ACK, 5011, 1001, 10))
             .choose(|c| c.ack_out_of_order = false),
+        // What is not held, by choice or for want of room, comes again.
+        row("seq-6", tcb(State::Established), seg(FIN_ACK, 5011, 1001, 10))
+            .choose(|c| c.hold_out_of_order = false)
+            .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"])
+            .holds(|tcb, out| tcb.rcv.held.is_empty() && !out.iter().any(|e| matches!(e, Effect::Hold(..)))),
+        row("seq-6", crowded, seg(FIN_ACK, 6001, 1001, 10)).sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]).holds(
+            |tcb, out| tcb.rcv.held.fin.is_none() && !out.iter().any(|e| matches!(e, Effect::Hold(..))),
+        ),
         // Its ACK acts at once.
         row("seq-6", in_flight(State::Established, 100), seg(FIN_ACK, 5011, 1101, 10))
             .trail("seq-6 ack-4 ack-7")
@@ -277,7 +309,11 @@ fn reset() -> Vec<Row> {
             seg(RST, 5001, 0, 0),
         )
         .next(State::TimeWait)
-        .holds(|tcb, out| restarts_2msl(tcb, out) && tcb.snd.nxt == Seq(800) && tcb.rcv.nxt == Seq(4_000)),
+        .holds(|tcb, out| {
+            restarts_2msl(tcb, out)
+                && (tcb.snd.iss, tcb.snd.una, tcb.snd.nxt) == (Seq(799), Seq(800), Seq(800))
+                && (tcb.rcv.irs, tcb.rcv.nxt) == (Seq(3_999), Seq(4_000))
+        }),
         row("rst-3", tcb(State::SynReceived), seg(RST, 5001, 0, 0))
             .next(State::Closed)
             .signals(&[Signal::SendFailed(CallError::Refused), Signal::Aborted(CallError::Refused)]),
@@ -289,10 +325,14 @@ fn reset() -> Vec<Row> {
             .profile(|p| p.rfc5961_rst = false)
             .next(State::Closed),
         row("rst-6", tcb(State::TimeWait), seg(RST, 5002, 0, 0)).profile(|p| p.rfc1337 = true),
-        // Linux: at the number of the FIN.
+        // Linux: at the number of the FIN, if there was one; elsewhere never.
         row("rst-4", tcb(State::CloseWait), seg(RST, 5001, 0, 0))
             .profile(|p| *p = model::profile::LINUX)
             .next(State::Closed),
+        row("seq-1", tcb(State::CloseWait), seg(RST, 5001, 0, 0)).trail("seq-1"),
+        row("seq-1", tcb(State::Established), seg(RST, 5000, 0, 0))
+            .profile(|p| *p = model::profile::LINUX)
+            .trail("seq-1"),
     ];
     for state in [State::FinWait1, State::FinWait2] {
         rows.push(row("rst-4", tcb(state), seg(RST, 5001, 0, 0)).next(State::Closed));
@@ -371,6 +411,14 @@ fn ack() -> Vec<Row> {
     };
     let mut old_update = in_flight(State::Established, 100);
     old_update.snd.wl1 = Seq(5002);
+    let mut recovering = in_flight(State::Established, 2_500);
+    recovering.rtt.recover = Some(recovering.snd.nxt);
+    recovering.snd.queued = 3_000;
+    let mut recovered = in_flight(State::Established, 2_500);
+    recovered.rtt.recover = Some(Seq(2001));
+    let mut probed = tcb(State::Established);
+    (probed.config.keep_alive, probed.rtt.keep_alive_probes) = (Some(7_200_000_000), 3);
+    probed.timers = probed.timers.with(Timer::KeepAlive);
     let no_5961 = |row: Row| row.profile(|p| p.rfc5961_ack = false);
     let mut rows = vec![
         row("ack-0", tcb(State::SynReceived), seg(Flags::FIN, 5001, 0, 0)),
@@ -421,6 +469,20 @@ fn ack() -> Vec<Row> {
             seg(ACK, 5001, 2001, 0),
         )
         .sends(&["<SEQ=2001><ACK=5001><TEXT=1000><CTL=ACK>"]),
+        // It counts for the burst, and goes before new text, with the ACK of what the segment brought.
+        row("ack-4", recovering, seg(ACK, 5001, 2001, 10))
+            .choose(|c| c.burst = 2)
+            .sends(&["<SEQ=2001><ACK=5011><TEXT=1000><CTL=ACK>", "<SEQ=3501><ACK=5011><TEXT=1000><CTL=ACK>"]),
+        row("ack-4", recovering, seg(ACK, 5001, 2001, 0))
+            .choose(|c| c.burst = 1)
+            .sends(&["<SEQ=2001><ACK=5001><TEXT=1000><CTL=ACK>"]),
+        row("ack-4", recovering, seg(ACK, 5001, 2001, 0)).choose(|c| c.burst = 0),
+        // Everything from before the timeout is acknowledged: nothing goes again, whatever is in flight since.
+        row("ack-4", recovered, seg(ACK, 5001, 2001, 0)).holds(|tcb, _| tcb.rtt.recover.is_none()),
+        // The peer is alive: its silence is counted anew.
+        row("ack-5", probed, seg(ACK, 5001, 1001, 0)).holds(|tcb, out| {
+            tcb.rtt.keep_alive_probes == 0 && out.contains(&Effect::Start(Timer::KeepAlive, 7_200_000_000))
+        }),
         row("ack-4", in_flight(State::CloseWait, 100), seg(ACK, 5002, 1101, 0))
             .holds(|tcb, _| !tcb.in_flight() && !tcb.timers.has(Timer::Retransmit)),
         // An ACK above what is awaited but below SND.NXT's wrap: both are near 2^32.
@@ -475,7 +537,30 @@ fn ack() -> Vec<Row> {
 fn fin_ack() -> Vec<Row> {
     let mut text_before_fin = tcb(State::LastAck);
     text_before_fin.snd.nxt = Seq(1102);
+    // LAST-ACK before the FIN has left, as Linux has it.
+    let mut fin_waits = in_flight(State::LastAck, 9);
+    (fin_waits.snd.fin, fin_waits.snd.nxt, fin_waits.snd.queued) = (Fin::Wanted, Seq(1011), 1_000);
+    let mut held_for_orphan = user_gone(State::FinWait1);
+    held_for_orphan.timers = model::tcb::TimerSet::default();
     vec![
+        row("ack-13", fin_waits, seg(ACK, 5002, 1005, 0))
+            .profile(|p| *p = model::profile::LINUX)
+            .trail("ack-13 ack-4 ack-7")
+            .sends(&["<SEQ=1011><ACK=5002><TEXT=1000><CTL=FIN,PSH,ACK>"]),
+        // Linux bounds FIN-WAIT-2 once nobody holds the connection, and only then.
+        row("ack-8", held_for_orphan, seg(ACK, 5001, 1002, 0))
+            .profile(|p| *p = model::profile::LINUX)
+            .next(State::FinWait2)
+            .holds(|tcb, out| {
+                tcb.timers.has(Timer::FinWait2) && out.contains(&Effect::Start(Timer::FinWait2, 60_000_000))
+            }),
+        row("ack-5", held_for_orphan, seg(ACK, 5001, 1001, 0))
+            .profile(|p| *p = model::profile::LINUX)
+            .holds(|tcb, _| !tcb.timers.has(Timer::FinWait2)),
+        row("ack-8", tcb(State::FinWait1), seg(ACK, 5001, 1002, 0))
+            .profile(|p| *p = model::profile::LINUX)
+            .next(State::FinWait2)
+            .holds(|tcb, _| !tcb.timers.has(Timer::FinWait2)),
         row("ack-8", tcb(State::FinWait1), seg(ACK, 5001, 1002, 0))
             .trail("ack-4 ack-7 ack-8 ack-9")
             .next(State::FinWait2)
@@ -521,6 +606,10 @@ fn urgency() -> Vec<Row> {
             .trail("ack-5 ack-7 urg-1 txt-1")
             .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
             .signals(&[Signal::Urgent(Seq(5006))]),
+        // It points at what has been read: nothing urgent is left.
+        row("urg-1", tcb(State::Established), urgent(5001, 1001, 0, 0))
+            .signals(&[])
+            .holds(|tcb, _| tcb.rcv.up.is_none()),
         row("urg-1", told, urgent(5001, 1001, 10, 100))
             .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
             .signals(&[])
@@ -543,6 +632,20 @@ fn text() -> Vec<Row> {
     gap.rcv.held.fin = Some(Seq(5021));
     let mut second = tcb(State::Established);
     second.rcv.unacked = 1_000;
+    let mut delayed = tcb(State::Established);
+    delayed.timers = delayed.timers.with(Timer::DelayedAck);
+    let mut pushed = tcb(State::Established);
+    pushed.rcv.push = true;
+    let mut reading = tcb(State::Established);
+    reading.rcv.wanted = 20;
+    let received = |len, push| Signal::Received(Delivery { seq: Seq(5001), len, push, urgent: false });
+    let mut waited = passive(State::SynReceived);
+    waited.rcv.held.insert(Seq(5001), 10);
+    let mut urging = tcb(State::Established);
+    urging.snd.up = Some(Seq(1011));
+    let mut losing = user_gone(State::FinWait1);
+    losing.snd.nxt = Seq(2_502);
+    losing.rtt.recover = Some(Seq(2_502));
     let mut rows = vec![
         row("txt-1", tcb(State::Established), seg(ACK, 5001, 1001, 10))
             .trail("ack-5 ack-7 txt-1")
@@ -557,6 +660,41 @@ fn text() -> Vec<Row> {
         row("txt-1", second, seg(ACK, 5001, 1001, 1_000))
             .choose(|c| c.delay_ack = true)
             .sends(&["<SEQ=1001><ACK=6001><CTL=ACK>"]),
+        // A second segment that is not full may still wait.
+        row("txt-1", second, seg(ACK, 5001, 1001, 10)).choose(|c| c.delay_ack = true),
+        // The timer of the first delayed ACK is not put off by what comes later (MUST-40).
+        row("txt-1", delayed, seg(ACK, 5001, 1001, 10)).choose(|c| c.delay_ack = true).holds(|tcb, out| {
+            tcb.timers.has(Timer::DelayedAck)
+                && !out.iter().any(|e| matches!(e, Effect::Start(Timer::DelayedAck, _)))
+        }),
+        // PSH is remembered until the text is read.
+        row("txt-1", tcb(State::Established), seg(ACK | Flags::PSH, 5001, 1001, 10))
+            .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
+            .holds(|tcb, _| tcb.rcv.push),
+        row("txt-1", pushed, seg(ACK, 5001, 1001, 10))
+            .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
+            .holds(|tcb, _| tcb.rcv.push),
+        row("txt-1", tcb(State::Established), seg(ACK, 5001, 1001, 10))
+            .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
+            .holds(|tcb, _| !tcb.rcv.push),
+        // A RECEIVE waits for all that it asked for, or for a PUSH.
+        row("txt-1", reading, seg(ACK, 5001, 1001, 10))
+            .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
+            .signals(&[]),
+        row("txt-1", reading, seg(ACK, 5001, 1001, 20))
+            .sends(&["<SEQ=1001><ACK=5021><CTL=ACK>"])
+            .signals(&[received(20, false)]),
+        row("txt-1", reading, seg(ACK | Flags::PSH, 5001, 1001, 10))
+            .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
+            .signals(&[received(10, true)]),
+        // Text of the SYN waited for the handshake to end.
+        row("txt-1", waited, seg(ACK, 5001, 1001, 0))
+            .trail("ack-2 txt-1")
+            .next(State::Established)
+            .sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"])
+            .holds(|tcb, _| tcb.rcv.push && tcb.rcv.readable == 10),
+        // The ACK of text carries no URG, whatever is urgent behind it.
+        row("txt-1", urging, seg(ACK, 5001, 1001, 10)).sends(&["<SEQ=1001><ACK=5011><CTL=ACK>"]),
         // The hole is filled: everything behind it counts, FIN included.
         row("txt-1", gap, seg(ACK, 5001, 1001, 10))
             .trail("ack-5 ack-7 txt-1 fin-1")
@@ -570,6 +708,11 @@ fn text() -> Vec<Row> {
                 .sends(&["<SEQ=1001><CTL=RST>"]),
         );
     }
+    // Nothing is sent again by a connection that this segment ended, and a bare ACK does not end it.
+    rows.push(
+        row("txt-2", losing, seg(ACK, 5001, 2001, 10)).next(State::Closed).sends(&["<SEQ=2001><CTL=RST>"]),
+    );
+    rows.push(row("ack-9", user_gone(State::FinWait2), seg(ACK, 5001, 1002, 0)));
     for (state, ack, answer) in [
         (State::CloseWait, 1001, None),
         (State::TimeWait, 1002, None),
@@ -586,12 +729,31 @@ fn text() -> Vec<Row> {
 }
 
 fn fin() -> Vec<Row> {
+    let mut partly_read = tcb(State::Established);
+    partly_read.rcv.wanted = 20;
     vec![
         row("fin-1", tcb(State::Established), seg(FIN_ACK, 5001, 1001, 0))
             .trail("ack-5 ack-7 fin-1")
             .next(State::CloseWait)
             .sends(&["<SEQ=1001><ACK=5002><CTL=ACK>"])
             .signals(&[Signal::Closing]),
+        // FIN implies PUSH, and answers every RECEIVE that waits: with what there is, or with an error.
+        row("fin-1", partly_read, seg(FIN_ACK, 5001, 1001, 10))
+            .next(State::CloseWait)
+            .sends(&["<SEQ=1001><ACK=5012><CTL=ACK>"])
+            .signals(&[
+                Signal::Received(Delivery { seq: Seq(5001), len: 10, push: false, urgent: false }),
+                Signal::Closing,
+            ]),
+        row("fin-1", partly_read, seg(FIN_ACK, 5001, 1001, 0))
+            .next(State::CloseWait)
+            .sends(&["<SEQ=1001><ACK=5002><CTL=ACK>"])
+            .signals(&[Signal::ReceiveFailed(CallError::Closing), Signal::Closing])
+            .holds(|tcb, _| tcb.rcv.wanted == 0 && !tcb.rcv.push),
+        row("fin-1", tcb(State::Established), seg(FIN_ACK, 5001, 1001, 10))
+            .next(State::CloseWait)
+            .sends(&["<SEQ=1001><ACK=5012><CTL=ACK>"])
+            .holds(|tcb, _| tcb.rcv.push && tcb.rcv.readable == 10),
         row("fin-2", tcb(State::FinWait1), seg(FIN_ACK, 5001, 1002, 0))
             .trail("ack-4 ack-7 ack-8 ack-9 fin-2")
             .next(State::TimeWait)

@@ -68,6 +68,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn opens() -> Vec<Row> {
+    let patient = model::Config { fast_open: true, ..CONFIG };
     let mut rows = vec![
         row("open-1", tcb(State::Closed), call(Call::listen(CONFIG)))
             .next(State::Listen)
@@ -81,6 +82,18 @@ fn opens() -> Vec<Row> {
                     && (tcb.snd.una, tcb.snd.nxt) == (Seq(1000), Seq(1001))
                     && out.contains(&Effect::Start(Timer::Retransmit, 1_000_000))
             }),
+        // Fast Open puts the SYN off until there is text for it; both the user and the profile have to want that.
+        row("open-2", tcb(State::Closed), call(Call::connect(patient)))
+            .profile(|p| p.fast_open = true)
+            .next(State::SynSent)
+            .holds(|tcb, _| tcb.snd.nxt == tcb.snd.iss),
+        row("open-2", tcb(State::Closed), call(Call::connect(patient)))
+            .next(State::SynSent)
+            .sends(&["<SEQ=1000><CTL=SYN>"]),
+        row("open-2", tcb(State::Closed), call(Call::connect(CONFIG)))
+            .profile(|p| p.fast_open = true)
+            .next(State::SynSent)
+            .sends(&["<SEQ=1000><CTL=SYN>"]),
         row("open-3", tcb(State::Closed), call(open(Origin::Active, Remote::Unspecified)))
             .refused(CallError::RemoteUnspecified),
         row("open-4", tcb(State::Closed), call(open(Origin::Active, Remote::Forbidden)))
@@ -116,6 +129,10 @@ fn sends() -> Vec<Row> {
     put_off.fast_open = true;
     let mut deferred = tcb(State::SynSent);
     (deferred.snd.nxt, deferred.config) = (Seq(1000), put_off);
+    let mut taken = passive(State::SynReceived);
+    (taken.rcv.nxt, taken.rcv.readable) = (Seq(5021), 20);
+    let mut urgent_before = in_flight(State::Established, 10);
+    urgent_before.snd.up = Some(Seq(1005));
     let mut rows = vec![
         row("send-1", tcb(State::Closed), call(Call::send(10))).refused(CallError::DoesNotExist),
         row("send-1", tcb(State::Closed), call(send_refused(CallError::NoAccess)))
@@ -128,7 +145,19 @@ fn sends() -> Vec<Row> {
             .choose(|c| c.text_on_syn = true)
             .next(State::SynSent)
             .sends(&["<SEQ=1000><TEXT=10><CTL=SYN>"])
-            .holds(|tcb, _| tcb.snd.queued == 0 && tcb.snd.nxt == Seq(1011)),
+            .holds(|tcb, _| (tcb.snd.queued, tcb.snd.pushed) == (0, 0) && tcb.snd.nxt == Seq(1011)),
+        row(
+            "send-3",
+            tcb(State::Listen),
+            call(Call::Send {
+                len: 20_001,
+                push: true,
+                urgent: false,
+                remote: Remote::Specified,
+                admission: Ok(()),
+            }),
+        )
+        .refused(CallError::InsufficientResources),
         row("send-3", tcb(State::Listen), call(Call::send(10))).refused(CallError::RemoteUnspecified),
         row("send-3", tcb(State::Listen), call(send_refused(CallError::InsufficientResources)))
             .refused(CallError::InsufficientResources),
@@ -141,6 +170,23 @@ fn sends() -> Vec<Row> {
             .profile(|p| p.fast_open = true)
             .choose(|c| c.fast_open = Some(model::segment::FastOpen::Cookie(7)))
             .sends(&["<SEQ=1000><TEXT=10><CTL=SYN>"]),
+        // Urgent text behind a SYN that has not left: the pointer counts the SYN.
+        row("send-4", deferred, call(urgent))
+            .profile(|p| p.fast_open = true)
+            .choose(|c| c.fast_open = Some(model::segment::FastOpen::Request))
+            .sends(&["<SEQ=1000><CTL=SYN>"])
+            .holds(|tcb, _| tcb.snd.up == Some(Seq(1011))),
+        // Fast Open: a server that has taken the SYN's text may answer before the handshake ends. Nobody else may.
+        row("send-4", taken, call(Call::send(1_000)))
+            .profile(|p| p.fast_open = true)
+            .sends(&["<SEQ=1001><ACK=5021><TEXT=1000><CTL=PSH,ACK>"]),
+        row("send-4", taken, call(Call::send(1_000))),
+        row("send-4", passive(State::SynReceived), call(Call::send(1_000))).profile(|p| p.fast_open = true),
+        row("send-4", Tcb { origin: Origin::Active, ..taken }, call(Call::send(1_000)))
+            .profile(|p| p.fast_open = true),
+        // The text that the pointer ends in is behind: not urgent any more.
+        row("send-5", urgent_before, call(Call::send(1_000)))
+            .sends(&["<SEQ=1011><ACK=5001><TEXT=1000><CTL=PSH,ACK>"]),
         row("send-5", tcb(State::Established), call(Call::send(10)))
             .sends(&["<SEQ=1001><ACK=5001><TEXT=10><CTL=PSH,ACK>"])
             .holds(|tcb, _| tcb.snd.nxt == Seq(1011)),
@@ -172,10 +218,45 @@ fn receives() -> Vec<Row> {
     let delivery = |seq, len| Delivery { seq: Seq(seq), len, push: false, urgent: false };
     let mut after_fin = tcb(State::CloseWait);
     (after_fin.rcv.nxt, after_fin.rcv.readable) = (Seq(5012), 10);
+    let mut early = unread(State::SynReceived, 20);
+    early.origin = Origin::Passive;
+    let mut pushed = unread(State::Established, 10);
+    pushed.rcv.push = true;
+    let nothing_pushed = Tcb {
+        rcv: model::tcb::ReceiveSpace { push: true, ..tcb(State::Established).rcv },
+        ..tcb(State::Established)
+    };
+    let mut urgent = unread(State::Established, 10);
+    urgent.rcv.up = Some(Seq(5006));
     let mut full = unread(State::Established, 9_500);
     full.config.receive_buffer = 10_000;
     let mut rows = vec![
         row("recv-1", tcb(State::Closed), call(Call::receive(10))).refused(CallError::DoesNotExist),
+        row(
+            "recv-1",
+            tcb(State::Closed),
+            call(Call::Receive { len: 10, admission: Err(CallError::NoAccess) }),
+        )
+        .refused(CallError::NoAccess),
+        // Fast Open delivers before the handshake ends.
+        row("recv-2", early, call(Call::receive(10))).reply(Ok(Done::Received(delivery(5001, 10)))),
+        row("recv-2", early, call(Call::receive(21))).reply(Ok(Done::Queued)),
+        row("recv-2", tcb(State::Listen), call(Call::receive(0))).reply(Ok(Done::Queued)),
+        // A PUSH is enough for a RECEIVE that asked for more; once it is read it is gone.
+        row("recv-3", pushed, call(Call::receive(20)))
+            .reply(Ok(Done::Received(Delivery { push: true, ..delivery(5001, 10) })))
+            .holds(|tcb, _| !tcb.rcv.push),
+        row("recv-3", pushed, call(Call::receive(4)))
+            .reply(Ok(Done::Received(delivery(5001, 4))))
+            .holds(|tcb, _| tcb.rcv.push),
+        row("recv-4", nothing_pushed, call(Call::receive(20))).reply(Ok(Done::Queued)),
+        // Urgent data ends before 5006: ahead after four octets, behind after five.
+        row("recv-3", urgent, call(Call::receive(4)))
+            .reply(Ok(Done::Received(Delivery { urgent: true, ..delivery(5001, 4) })))
+            .holds(|tcb, _| tcb.rcv.up == Some(Seq(5006))),
+        row("recv-3", urgent, call(Call::receive(5)))
+            .reply(Ok(Done::Received(delivery(5001, 5))))
+            .holds(|tcb, _| tcb.rcv.up.is_none()),
         row("recv-2", tcb(State::Listen), call(Call::receive(10)))
             .reply(Ok(Done::Queued))
             .holds(|tcb, _| tcb.rcv.wanted == 10),
@@ -220,8 +301,13 @@ fn closes() -> Vec<Row> {
     let mut connecting = queued(State::SynSent, 10);
     connecting.rcv.wanted = 5;
     let failed = [Signal::ReceiveFailed(CallError::Closing)];
+    let mut filling = queued(State::Established, 10);
+    filling.snd.wnd = 10;
     let mut rows = vec![
         row("close-1", tcb(State::Closed), call(Call::CLOSE)).refused(CallError::DoesNotExist),
+        row("close-1", tcb(State::Closed), call(Call::CLOSE_BOTH))
+            .refused(CallError::DoesNotExist)
+            .holds(|tcb, _| *tcb == Tcb::closed()),
         row("close-2", waiting, call(Call::CLOSE)).next(State::Closed).signals(&failed),
         row("close-3", connecting, call(Call::CLOSE))
             .next(State::Closed)
@@ -261,6 +347,16 @@ fn closes() -> Vec<Row> {
         row("close-11", unread(State::Established, 10), call(Call::CLOSE_BOTH))
             .next(State::Closed)
             .sends(&["<SEQ=1001><CTL=RST>"]),
+        // Nothing is unread: an orderly close, and nobody reads any more.
+        row("close-6", tcb(State::Established), call(Call::CLOSE_BOTH))
+            .next(State::FinWait1)
+            .sends(&["<SEQ=1001><ACK=5001><CTL=FIN,ACK>"])
+            .holds(|tcb, _| tcb.rcv.reader_gone),
+        // The text fills the window: the FIN has a number too, and waits.
+        row("close-6", filling, call(Call::CLOSE))
+            .next(State::FinWait1)
+            .sends(&["<SEQ=1001><ACK=5001><TEXT=10><CTL=PSH,ACK>"])
+            .holds(|tcb, _| tcb.snd.fin == Fin::Wanted),
         // The RFC's CLOSE still reads: nothing is lost, nothing is reset.
         row("close-6", unread(State::Established, 10), call(Call::CLOSE))
             .next(State::FinWait1)
@@ -283,6 +379,10 @@ fn aborts() -> Vec<Row> {
         row("abort-3", in_flight(State::Established, 100), call(Call::Abort))
             .next(State::Closed)
             .sends(&["<SEQ=1101><CTL=RST>"])
+            .signals(&[Signal::SendFailed(CallError::Reset)]),
+        row("abort-3", queued_at_closed_window(State::Established, 10), call(Call::Abort))
+            .next(State::Closed)
+            .sends(&["<SEQ=1001><CTL=RST>"])
             .signals(&[Signal::SendFailed(CallError::Reset)]),
         row("abort-3", tcb(State::Established), call(Call::Abort))
             .profile(|p| p.after_reset = AfterReset::TimeWait)

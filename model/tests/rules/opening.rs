@@ -48,7 +48,16 @@ fn listen() -> Vec<Row> {
                 (tcb.snd.iss, tcb.snd.una, tcb.snd.nxt) == (Seq(1000), Seq(1001), Seq(1001))
                     && (tcb.rcv.irs, tcb.rcv.nxt) == (Seq(5000), Seq(5001))
                     && tcb.agreed.peer_mss == 900
+                    && tcb.rcv.last_ack == Seq(5001)
             }),
+        // A cookie says nothing where the profile has none, and none comes with a SYN.
+        row("seg-li-2", listener, arrives(segment(Flags::ACK, 5001, 1001)))
+            .choose(|c| c.valid_cookie = Some(900))
+            .sends(&["<SEQ=1001><CTL=RST>"]),
+        row("seg-li-2", listener, arrives(segment(Flags::SYN_ACK, 5001, 1001)))
+            .profile(|p| p.syn_cookies = true)
+            .choose(|c| c.valid_cookie = Some(900))
+            .sends(&["<SEQ=1001><CTL=RST>"]),
         row("seg-li-2", listener, arrives(segment(Flags::ACK, 5001, 1001)))
             .profile(|p| p.syn_cookies = true)
             .sends(&["<SEQ=1001><CTL=RST>"]),
@@ -74,13 +83,37 @@ fn listen() -> Vec<Row> {
         row("seg-li-4", listener, arrives(segment(Flags::SYN, 5000, 0)))
             .next(State::SynReceived)
             .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])
-            .holds(|tcb, _| {
+            .holds(|tcb, out| {
                 tcb.origin == Origin::Passive
                     && tcb.remote == Remote::Specified
                     && (tcb.snd.una, tcb.snd.nxt) == (Seq(1000), Seq(1001))
                     && (tcb.rcv.irs, tcb.rcv.nxt) == (Seq(5000), Seq(5001))
                     && tcb.agreed.peer_mss == 536
+                    && !out.iter().any(|e| matches!(e, Effect::Hold(..)))
             }),
+        // The compartment counts in secure networks only.
+        row("seg-li-4", listener, arrives(secret))
+            .next(State::SynReceived)
+            .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"]),
+        // Fast Open needs the profile, a valid cookie, and text: otherwise the text waits.
+        row("seg-li-4", listener, arrives(segment(Flags::SYN, 5000, 0).text(20)))
+            .profile(|p| p.fast_open = true)
+            .next(State::SynReceived)
+            .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])
+            .holds(|_, out| out.contains(&Effect::Hold(Seq(5001), 20))),
+        row("seg-li-4", listener, arrives(segment(Flags::SYN, 5000, 0).text(20)))
+            .choose(|c| c.valid_fast_open = true)
+            .next(State::SynReceived)
+            .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"]),
+        row("seg-li-4", listener, arrives(segment(Flags::SYN, 5000, 0)))
+            .profile(|p| p.fast_open = true)
+            .choose(|c| c.valid_fast_open = true)
+            .next(State::SynReceived)
+            .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"]),
+        row("seg-li-4", listener, arrives(segment(FIN_SYN, 5000, 0)))
+            .next(State::SynReceived)
+            .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])
+            .holds(|_, out| out.contains(&Effect::Hold(Seq(5001), 0))),
         // Text and FIN on the SYN wait; only the SYN is acknowledged.
         row("seg-li-4", listener, arrives(segment(FIN_SYN, 5000, 0).text(10)))
             .next(State::SynReceived)
@@ -102,6 +135,12 @@ fn syn_sent() -> Vec<Row> {
     secret_ack.compartment = 3;
     let mut rode = connecting;
     rode.snd.nxt = Seq(1011);
+    let mut scales = connecting;
+    scales.config.window_scale = Some(2);
+    let mut scaled = segment(Flags::SYN_ACK, 5000, 1001).window(700);
+    scaled.options.window_scale = Some(3);
+    let mut lost = connecting;
+    lost.rtt.syn_lost = true;
     vec![
         row("seg-ss-1", connecting, arrives(segment(Flags::RST_ACK, 5000, 1000))),
         row("seg-ss-1", connecting, arrives(segment(Flags::RST_ACK, 5000, 1002))),
@@ -144,6 +183,19 @@ fn syn_sent() -> Vec<Row> {
             .next(State::Established)
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"])
             .holds(|tcb, _| tcb.snd.wnd == 0),
+        // The window of a SYN is not scaled, whatever it offers (RFC 7323, 2.2).
+        row("seg-ss-6", scales, arrives(scaled))
+            .next(State::Established)
+            .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"])
+            .holds(|tcb, _| tcb.snd.wnd == 700 && tcb.agreed.scale == Some((3, 2))),
+        // A SYN was lost: data begins with three seconds (RFC 6298, 5.7).
+        row("seg-ss-6", lost, arrives(segment(Flags::SYN_ACK, 5000, 1001)))
+            .next(State::Established)
+            .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"])
+            .holds(|tcb, _| tcb.rtt.rto == 3_000_000 && !tcb.rtt.syn_lost),
+        row("seg-ss-7", connecting, arrives(secret))
+            .next(State::SynReceived)
+            .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"]),
         row("seg-ss-7", connecting, arrives(segment(Flags::SYN, 5000, 0)))
             .next(State::SynReceived)
             .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])

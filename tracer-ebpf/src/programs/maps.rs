@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{HashMap, PerCpuArray, RingBuf},
 };
-use tracer_ebpf::{FIELDS, Field, Hook, MISSING, Outcome};
+use tracer_ebpf::{CALLER_FUNCTIONS, FIELDS, Field, Hook, MISSING, Outcome};
 
 use super::once::Recent;
 
@@ -24,12 +24,23 @@ pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::COU
 #[map]
 pub static ORPHANS: HashMap<u64, u64> = HashMap::with_max_entries(1 << 17, 0);
 
+/// 1: a child has been cloned on this CPU, and no full socket has moved since. The request that stops now is complete.
+#[map]
+static CLONED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Functions that stop minisockets' timers.
+pub const CALLERS: usize = CALLER_FUNCTIONS.len();
+
 #[unsafe(no_mangle)]
 static OFFSETS: [u32; FIELDS.len()] = [MISSING; FIELDS.len()];
 #[unsafe(no_mangle)]
 static TIMEWAIT_TIMER: u64 = 0;
 #[unsafe(no_mangle)]
 static REQUEST_TIMER: u64 = 0;
+#[unsafe(no_mangle)]
+static CALLER_RANGES: [[u64; 3]; CALLERS] = [[0; 3]; CALLERS];
+#[unsafe(no_mangle)]
+static ACKED_BIT: u64 = u64::MAX;
 #[unsafe(no_mangle)]
 static WAKEUP_BYTES: u64 = 0;
 #[unsafe(no_mangle)]
@@ -42,6 +53,29 @@ static HAS_COOKIES: u64 = 1;
 pub fn offset(field: Field) -> u32 {
     // SAFETY: in bounds, since a `Field` is an index into `FIELDS`; volatile because the loader rewrites the value.
     unsafe { core::ptr::read_volatile((&raw const OFFSETS).cast::<u32>().add(field as usize)) }
+}
+
+/// First address, address behind the last, and number of a [`Caller`](tracer_ebpf::Caller). `index` is below [`CALLERS`].
+#[inline(always)]
+pub fn caller(index: usize) -> [u64; 3] {
+    // SAFETY: in bounds by the contract above; volatile because the loader rewrites the value.
+    unsafe { core::ptr::read_volatile((&raw const CALLER_RANGES).cast::<[u64; 3]>().add(index)) }
+}
+
+/// Notes whether the full socket that has just moved is a listener's new child.
+#[inline(always)]
+pub fn note_clone(is_clone: bool) {
+    if let Some(slot) = CLONED.get_ptr_mut(0) {
+        // SAFETY: this CPU's own slot.
+        unsafe { *slot = u64::from(is_clone) };
+    }
+}
+
+/// True when a child has just been cloned on this CPU.
+#[inline(always)]
+pub fn has_cloned() -> bool {
+    // SAFETY: this CPU's own slot.
+    CLONED.get(0).is_some_and(|cloned| *cloned == 1)
 }
 
 macro_rules! global {
@@ -58,6 +92,8 @@ global!(/// Address of `tw_timer_handler`, or 0.
     timewait_timer, TIMEWAIT_TIMER);
 global!(/// Address of `reqsk_timer_handler`, or 0.
     request_timer, REQUEST_TIMER);
+global!(/// Bit of `inet_request_sock.acked`, counted from the start of the request, or `u64::MAX`.
+    acked_bit, ACKED_BIT);
 global!(/// Copies of each handler that the agent attaches, at the most.
     attached_copies, ATTACHED_COPIES);
 global!(/// 1 where the kernel gives socket cookies to tracing programs.

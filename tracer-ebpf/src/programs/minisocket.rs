@@ -1,10 +1,10 @@
 //! The snapshot of a minisocket: a half-open request or a timewait socket, reached through a pointer without a type.
 
-use tracer_ebpf::{Field, Record, bits, uapi};
+use tracer_ebpf::{Field, Record, bits, request_flag, uapi};
 
 use super::{
     kernel::probe,
-    maps::{ORPHANS, offset},
+    maps::{ORPHANS, acked_bit, offset},
     socket::{put_v4, stay},
 };
 
@@ -84,6 +84,41 @@ pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
             record.detail = probe(address, Field::RequestSynackTime);
         }
     }
+}
+
+/// What the end of a request rests on, besides the caller.
+#[inline(always)]
+pub fn fill_end(record: &mut Record, request: u64) {
+    if is_acknowledged(request) {
+        record.sock_flags |= request_flag::ACKNOWLEDGED;
+    }
+    let listener: u64 = probe(request, Field::Listener);
+    if listener == 0 {
+        return;
+    }
+    if probe::<u8>(listener, Field::State) != uapi::tcp_state::LISTEN {
+        record.sock_flags |= request_flag::LISTENER_GONE;
+    }
+    if probe::<u8>(listener, Field::DeferAccept) != 0 {
+        record.sock_flags |= request_flag::DEFERRED;
+    }
+    // sk_acceptq_is_full().
+    if probe::<u32>(listener, Field::AckBacklog) > probe::<u32>(listener, Field::MaxAckBacklog) {
+        record.sock_flags |= request_flag::LISTENER_FULL;
+    }
+}
+
+/// `inet_request_sock.acked`, a single bit.
+#[inline(always)]
+fn is_acknowledged(request: u64) -> bool {
+    let bit = acked_bit();
+    if bit == u64::MAX {
+        return false;
+    }
+    // SAFETY: the helper copes with any address and fails on a bad one.
+    let byte: u8 = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel((request + bit / 8) as *const u8) }
+        .unwrap_or_default();
+    byte >> (bit % 8) & 1 == 1
 }
 
 /// The namespace's cookie, or its inode number where a kernel has no such cookie.

@@ -1,5 +1,6 @@
 //! One file per group of hooks; each hook is an entry per copy plus one function that does the work.
 
+mod caller;
 mod emit;
 mod iter;
 mod kernel;

@@ -1,12 +1,13 @@
 //! `tcp:tcp_receive_reset` and `tcp:tcp_send_reset`.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::{Field, Hook, bits};
+use tracer_ebpf::{Field, Hook, MISSING, bits};
 
 use super::{
     copies,
     emit::emit,
-    kernel::{self, Kernel, load_or_zero},
+    kernel::{self, Kernel, load_or_zero, probe},
+    maps::offset,
     once::{Firing, claim},
     socket::{cookie, fill, life, stay, tcp_sock},
 };
@@ -65,6 +66,19 @@ fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, seg
             stay(record, state);
             record.bits |= facts;
             record.reason = reason;
+            record.detail = u64::from(segment_flags(segment));
         });
+    }
+}
+
+/// Flags of the TCP header that `skb` carries. From 6.16 on the kernel's field is wider; the flags that matter stay in
+/// the first byte on little-endian machines.
+#[inline(always)]
+fn segment_flags(segment: u64) -> u8 {
+    let control = offset(Field::SegmentControl);
+    if segment == 0 || control == MISSING {
+        0
+    } else {
+        probe(segment + u64::from(control), Field::SegmentFlags)
     }
 }

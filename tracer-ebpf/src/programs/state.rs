@@ -1,13 +1,13 @@
 //! `sock:inet_sock_set_state` and `tcp:tcp_destroy_sock`: the life of a full socket.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::{Field, Hook, Outcome};
+use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 
 use super::{
     copies,
     emit::emit,
     kernel::{Kernel, load_or_zero},
-    maps::count,
+    maps::{count, note_clone},
     once::{Firing, claim},
     socket::{cookie, fill, life, stay, tcp_sock},
 };
@@ -34,6 +34,7 @@ fn state(context: &BtfTracePointContext, copy: u8) {
     // A socket that connects again and again repeats its transitions, but never its sequence numbers.
     let what = u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 | (from as u64) << 8 | to as u64;
     if claim(Hook::State, copy, Firing { life: life(sock, cookie), what }) {
+        note_clone(from == i32::from(tcp_state::LISTEN) && to == i32::from(tcp_state::SYN_RECV));
         emit(context, Hook::State, copy, |record| {
             fill(record, tcp, cookie);
             record.from = from as u8;

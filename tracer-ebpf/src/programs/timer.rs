@@ -2,14 +2,14 @@
 //!
 //! Every timer of the kernel comes by here, so the first thing is one load and two compares.
 
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::{helpers::generated::bpf_jiffies64, programs::BtfTracePointContext};
 use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 
 use super::{
-    copies,
+    caller, copies,
     emit::emit,
     kernel::{self, Kernel, load_or_zero},
-    maps::{count, offset, request_timer, timewait_timer},
+    maps::{count, has_cloned, offset, request_timer, timewait_timer},
     minisocket::{self, Minisocket},
     once::{Firing, claim},
 };
@@ -66,10 +66,25 @@ fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
             minisocket::unwatch(address);
         }
     }
+    // The usual ends need no explanation, and a walk through the stack costs microseconds: a request that has become a
+    // child, and a timer whose time is over. The wheel runs it up to some seconds late; who stops it meanwhile is missed.
+    let is_complete = matches!(kind, Minisocket::Request) && has_cloned();
+    let ends = !is_complete && !matches!(hook, Hook::TimerStart);
+    let is_early = ends && matches!(hook, Hook::TimerCancel) && jiffies() < expires;
+    let caller = if is_early { caller::find(context) } else { 0 };
     emit(context, hook, copy, |record| {
         minisocket::fill(record, address, kind);
-        if matches!(kind, Minisocket::Timewait) {
-            record.detail = expires;
+        record.reason = caller;
+        match kind {
+            Minisocket::Timewait => record.detail = expires,
+            Minisocket::Request if ends => minisocket::fill_end(record, address),
+            Minisocket::Request => {}
         }
     });
+}
+
+#[inline(always)]
+fn jiffies() -> u64 {
+    // SAFETY: a plain helper without arguments.
+    unsafe { bpf_jiffies64() }
 }

@@ -12,14 +12,10 @@ use serde::Serialize;
 
 use self::checks::{Check, Mark, diagnose, outcome};
 use super::{
-    run::{RunError, stop_signal, stopped},
+    start::{self, StartError, duration, stop_signal, stopped},
     text,
-    watch::duration,
 };
-use crate::{
-    kernel::{btf::BtfError, probe::Probe},
-    pipeline::PipelineError,
-};
+use crate::kernel::probe::Probe;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -41,18 +37,9 @@ pub enum DoctorError {
     /// Standard output failed.
     #[error("cannot write to standard output: {0}")]
     Write(#[from] io::Error),
-    /// The runtime could not be started.
-    #[error("cannot start the asynchronous runtime: {0}")]
-    Runtime(#[source] io::Error),
-    /// The signals cannot be waited for.
-    #[error(transparent)]
-    Signal(RunError),
-    /// The kernel's types.
-    #[error(transparent)]
-    Types(#[from] BtfError),
     /// Nothing can be traced.
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Start(#[from] StartError),
 }
 
 /// Looks at the kernel and prints what it found. Success: state transitions can be traced; with `--reconcile`, our
@@ -84,10 +71,8 @@ pub fn run(args: &Args) -> Result<ExitCode, DoctorError> {
 }
 
 fn compare(args: &Args) -> Result<ExitCode, DoctorError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DoctorError::Runtime)?;
-    let outcome = runtime.block_on(async {
-        let stop = stop_signal().map_err(DoctorError::Signal)?;
+    let outcome = start::small_runtime()?.block_on(async {
+        let stop = stop_signal()?;
         reconcile::watch(args.duration, stopped(stop)).await
     })?;
     let width = text::terminal_width().unwrap_or(100).clamp(60, 100);

@@ -237,7 +237,7 @@ const fn missing(cause: Inconclusive) -> &'static str {
     match cause {
         Inconclusive::LostEvent => {
             "A record of this socket is missing: the ring was full, or the kernel skipped a nested event. A larger \
-             --ring-bytes helps against the first; tcptracer_events_total says which it was."
+             --ring-bytes helps against the first; tcptracer_events_total says which it was. A listing of what exists sets the books right after a loss."
         }
         Inconclusive::Adopted => {
             "The socket was there before the agent and this is its first transition, so what led to it is unknown. \

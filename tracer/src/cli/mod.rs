@@ -1,11 +1,15 @@
 //! The command line: one file per verb.
 
 mod audit;
+mod check;
+mod convert;
 mod doctor;
 mod explain;
 mod model;
 mod nearest;
+mod record;
 mod run;
+mod start;
 mod text;
 mod watch;
 
@@ -30,6 +34,12 @@ enum Verb {
     Run(run::Args),
     /// Shows state transitions as they happen, each with its verdict.
     Watch(watch::Args),
+    /// Writes everything that the kernel side says into a file, to be judged later or elsewhere.
+    Record(record::Args),
+    /// Judges recordings, with the code that judges live.
+    Check(check::Args),
+    /// Recordings as rows of JSON or Parquet, for the engines that people have.
+    Convert(convert::Args),
     /// Says what this kernel offers, what is missing, what that costs, and what to do about it.
     Doctor(doctor::Args),
     /// The reference itself: states, edges, rules, requirements, profiles, diagrams and stories of RFC 9293.
@@ -48,6 +58,9 @@ pub fn main() -> ExitCode {
     let done = match verb {
         Verb::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
         Verb::Watch(args) => watch::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Record(args) => record::run(args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Check(args) => check::run(&args).map_err(boxed),
+        Verb::Convert(args) => convert::run(&args).map_err(boxed),
         Verb::Doctor(args) => doctor::run(&args).map_err(boxed),
         Verb::Model(args) => model::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
         Verb::Audit(args) => audit::run(args).map_err(boxed),

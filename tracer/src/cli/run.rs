@@ -7,25 +7,31 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 use tracer_ebpf::Hook;
 
+use super::{
+    record::bytes,
+    start::{self, KernelArgs, StartError, stop_signal, stopped},
+};
 use crate::{
     decode::Malformed,
+    judge::{Audience, Input},
     kernel::{
         adopt::Snapshot,
-        btf::{BtfError, Types},
-        counts,
-        load::Options,
+        counts::{self, Fate},
+        load::Attached,
+        privileges,
         sweep::Swept,
     },
     ledger::KernelCounter,
-    pipeline::{self, Config, PipelineError, Sinks, State},
+    pipeline::{self, Config, Sinks, State},
     reconcile::{Comparison, DEFAULT_INTERVAL, Report},
-    sink::{Metrics, Violations},
+    sink::{
+        Metrics, Violations,
+        recording::{CreateError, Parts, Recorded, Rotation, Selection, Tape, WriteError, Written},
+        violations::Log,
+    },
     step::Finding,
     tracker::Limits,
     web::{self, Health, Security, SecurityError, Site, TelemetryPath},
@@ -46,43 +52,20 @@ pub struct Args {
     /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
+    /// File to record to, as `record` does; where it exists, FILE.1, FILE.2 and so on go on from there
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Bytes after which the next file begins; also as 500K, 100M, 2G
+    #[arg(long, value_name = "BYTES", requires = "record", value_parser = bytes)]
+    record_max_size: Option<u64>,
+    /// Files that stay; the oldest go first
+    #[arg(long, value_name = "COUNT", requires = "record_max_size", value_parser = clap::value_parser!(u64).range(1..))]
+    record_max_files: Option<u64>,
     #[command(flatten)]
     kernel: KernelArgs,
     /// Sockets that are tracked at most
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().sockets)]
     max_sockets: usize,
-}
-
-/// What the kernel side may be told.
-#[derive(Debug, clap::Args)]
-pub struct KernelArgs {
-    /// Size of the ring between kernel and agent, bytes: a power of two, 64 KiB to 1 GiB
-    #[arg(long, value_name = "BYTES", default_value_t = Options::default().ring_bytes, value_parser = ring_bytes)]
-    ring_bytes: u32,
-    /// Copies of each handler, 1 to 4; more lose less where programs interrupt each other [default: as this kernel
-    /// asks for]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=4))]
-    copies: Option<u8>,
-}
-
-impl KernelArgs {
-    /// As the loader wants it.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        Options { ring_bytes: self.ring_bytes, copies: self.copies.map(u32::from) }
-    }
-}
-
-/// Why a ring cannot have this size.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "not a ring size: give a power of two from 65536 (64 KiB) to 1073741824 (1 GiB), for example 33554432"
-)]
-struct RingSize;
-
-fn ring_bytes(text: &str) -> Result<u32, RingSize> {
-    let bytes: u32 = text.parse().map_err(|_| RingSize)?;
-    if bytes.is_power_of_two() && (1 << 16..=1 << 30).contains(&bytes) { Ok(bytes) } else { Err(RingSize) }
 }
 
 /// Why the agent ended.
@@ -99,21 +82,15 @@ pub enum RunError {
     /// The web configuration.
     #[error(transparent)]
     Security(#[from] SecurityError),
-    /// The runtime could not be started.
-    #[error("cannot start the asynchronous runtime: {0}")]
-    Runtime(#[source] std::io::Error),
-    /// The signal handlers could not be installed.
-    #[error("cannot wait for SIGINT and SIGTERM: {0}")]
-    Signal(#[source] std::io::Error),
-    /// The kernel's types.
-    #[error(transparent)]
-    Types(#[from] BtfError),
     /// Two metrics of one name: an error of ours.
     #[error("the metrics cannot be registered: {0}; please report it")]
     Metrics(#[from] prometheus::Error),
+    /// The recording.
+    #[error("--record: {0}")]
+    Record(#[from] CreateError),
     /// Nothing can be traced.
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Start(#[from] StartError),
 }
 
 /// Runs until SIGINT or SIGTERM.
@@ -123,12 +100,14 @@ pub enum RunError {
 /// [`RunError`] when the agent cannot do its work.
 pub fn run(args: Args) -> Result<(), RunError> {
     let listeners = args.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(RunError::Runtime)?;
-    runtime.block_on(agent(args, listeners))
+    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
+    let rotation = Rotation { max_size: args.record_max_size, max_files: args.record_max_files };
+    let parts = args.record.clone().map(|file| Parts::behind(file, rotation)).transpose()?;
+    // Low ports are taken and keys are read: from here on it is tracing alone, and there is no other thread yet.
+    if let Err(error) = privileges::keep_only_needed() {
+        log::warn!("cannot give up the capabilities that are not needed: {error}");
+    }
+    start::runtime()?.block_on(agent(args, listeners, security, parts))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
@@ -140,10 +119,14 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
     bind().map_err(|source| RunError::Listen { address, source })
 }
 
-async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> {
+async fn agent(
+    args: Args,
+    listeners: Vec<TcpListener>,
+    security: Security,
+    parts: Option<Parts>,
+) -> Result<(), RunError> {
     let stop = stop_signal()?;
-    let security = args.web_config.as_deref().map(Security::load).transpose()?.unwrap_or_default();
-    let types = Types::of_running_kernel()?;
+    let types = start::types()?;
     let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
     let health = Arc::new(Health::default());
     let violations = Arc::new(Violations::default());
@@ -163,7 +146,10 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
         metrics,
         health,
         violations,
-        ring_bytes: u64::from(args.kernel.ring_bytes),
+        violation_log: Log::default(),
+        tape: parts.map(|parts| Tape::new(parts, Selection::default())),
+        fates: Vec::new(),
+        ring_bytes: u64::from(args.kernel.options().ring_bytes),
         max_sockets: args.max_sockets as u64,
         looked: 0,
         differences: Vec::new(),
@@ -171,7 +157,10 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
         stop: stop.clone(),
         server: None,
     };
-    pipeline::run(&types, config, &mut sinks, stopped(stop)).await?;
+    pipeline::run(&types, config, &mut sinks, stopped(stop)).await.map_err(StartError::from)?;
+    if let Some(tape) = sinks.tape.take() {
+        tell(tape.finish(&sinks.fates));
+    }
     if let Some(server) = sinks.server {
         // A server task that panicked has stopped serving as well.
         let _ = server.await;
@@ -180,32 +169,15 @@ async fn agent(args: Args, listeners: Vec<TcpListener>) -> Result<(), RunError> 
     Ok(())
 }
 
-/// Becomes true with the first SIGINT or SIGTERM.
-pub(super) fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
-    let (stop, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        // Without a receiver the agent has ended already.
-        let _ = stop.send(true);
-    });
-    Ok(receiver)
-}
-
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone: nobody could stop us any more.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 /// The agent's sinks: metrics, the violations' list, the log, and the pages.
 struct Agent {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     violations: Arc<Violations>,
+    violation_log: Log,
+    tape: Option<Tape>,
+    /// As of the last look.
+    fates: Vec<(Hook, Fate)>,
     ring_bytes: u64,
     max_sockets: u64,
     looked: u64,
@@ -216,38 +188,52 @@ struct Agent {
     server: Option<tokio::task::JoinHandle<()>>,
 }
 
-impl Sinks for Agent {
-    fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
-        for problem in &adopted.problems {
-            log::warn!("{problem}");
-        }
-        for status in &state.attached.hooks {
-            if let Some(problem) = &status.problem {
-                log::warn!("hook {}: {problem}", status.hook.name());
+impl Audience for Agent {
+    fn finding(&mut self, finding: &Finding<'_>) {
+        self.metrics.record(finding);
+        if let Some(violation) = self.violations.record(finding) {
+            match self.violation_log.line(&violation) {
+                Ok(Some(line)) => log::error!("violation {line}"),
+                Ok(None) => {}
+                Err(error) => log::error!("violation of {}, which cannot be shown: {error}", violation.rule),
             }
         }
-        if let Some(problem) = &state.attached.sweep_problem {
-            log::warn!("no sweep for late FINs, which are noticed only when the minisocket ends: {problem}");
+    }
+
+    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>) {
+        log::error!("a record cannot be read ({reason}); its event is lost");
+        self.metrics.invalid(hook);
+    }
+}
+
+impl Sinks for Agent {
+    fn attached(&mut self, attached: &Attached, config: &Config) {
+        if let Some(tape) = &mut self.tape {
+            tape.attached(attached, config);
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        if let Some(tape) = &mut self.tape {
+            tape.input(input);
+        }
+    }
+
+    fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
+        start::log_problems(state, adopted);
+        if let Some(tape) = &mut self.tape {
+            tape.started(adopted);
         }
         self.health.hooks(&state.attached.hooks);
         self.metrics.hooks(&state.attached.hooks);
         self.look(state);
+        self.health.beat();
         log::info!(
             "following TCP in the whole host; {} sockets of {} network namespaces were there before",
             state.tracker.len(),
             adopted.namespaces
         );
         self.serve();
-    }
-
-    fn finding(&mut self, finding: &Finding<'_>) {
-        self.metrics.record(finding);
-        self.violations.record(finding);
-    }
-
-    fn malformed(&mut self, reason: &Malformed, hook: Option<Hook>) {
-        log::error!("a record cannot be read ({reason}); its event is lost");
-        self.metrics.invalid(hook);
     }
 
     fn swept(&mut self, swept: &Swept) {
@@ -257,12 +243,20 @@ impl Sinks for Agent {
         }
     }
 
+    fn refreshed(&mut self, swept: &Swept, missing: usize) {
+        for problem in &swept.problems {
+            log::warn!("{problem}; sockets there whose end was lost stay in the books");
+        }
+        log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");
+    }
+
     fn reconciled(&mut self, report: &Report) {
         for counter in KernelCounter::ALL {
             if let Some(difference) = report.worst(counter) {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
+        self.metrics.cookies_failed(report.cookies_failed);
         self.metrics.compared();
         let differences = sentences(report);
         for news in differences.iter().filter(|difference| !self.differences.contains(*difference)) {
@@ -284,7 +278,25 @@ impl Sinks for Agent {
         if state.now.saturating_sub(self.looked) >= SLOW {
             self.look(state);
         }
+        // The agent goes on without its recording.
+        if let Some(tape) = self.tape.take_if(|tape| !tape.tick(state.now)) {
+            tell(tape.finish(&self.fates));
+        }
         ControlFlow::Continue(())
+    }
+}
+
+/// How the recording ended.
+fn tell(recorded: Result<Recorded, WriteError>) {
+    match recorded.and_then(|Recorded { written, unwritten }| Ok((written?, unwritten))) {
+        Ok((Written { file, records, .. }, 0)) => {
+            log::info!("{records} records were written, the last to {}", file.display());
+        }
+        Ok((Written { file, records, .. }, unwritten)) => log::warn!(
+            "{records} records were written, the last to {}; {unwritten} were not, the disk being too slow",
+            file.display()
+        ),
+        Err(error) => log::error!("{error}; nothing more is recorded"),
     }
 }
 
@@ -316,6 +328,7 @@ impl Agent {
         self.metrics.sockets(state.tracker.books());
         self.metrics.tracked(state.tracker.len() as u64, self.max_sockets);
         self.metrics.fates(state.fates);
+        self.fates = state.fates.to_vec();
         let programs = &state.attached.programs;
         self.metrics.programs(programs.iter().map(|program| (program.name.as_str(), counts::stats(program))));
     }

@@ -49,6 +49,21 @@ pub fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
     out.push('\n');
 }
 
+/// Bytes for a person.
+pub fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut size = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < units.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", units[unit])
+}
+
 /// Prints. A reader that has gone away has read enough.
 ///
 /// # Errors
@@ -64,12 +79,18 @@ pub fn print(text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::{size, wrap};
 
     #[test]
     fn lines_break_between_words() {
         let mut text = "  id: ".to_owned();
         wrap(&mut text, "one two three  four-is-far-too-long five", 6, 15);
         assert_eq!(text, "  id: one two\n      three\n      four-is-far-too-long\n      five\n");
+    }
+
+    #[test]
+    fn sizes_for_a_person() {
+        let sizes = [512, 2048, 3 << 20, 5 << 30].map(size);
+        assert_eq!(sizes, ["512 bytes", "2.0 KiB", "3.0 MiB", "5.0 GiB"]);
     }
 }

@@ -8,25 +8,21 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tracer_ebpf::Hook;
 
 use super::{
-    run::{KernelArgs, RunError, stop_signal},
+    start::{self, KernelArgs, StartError, duration, stop_signal},
     text,
 };
 use crate::{
+    anchor::Anchor,
     decode::Malformed,
     filter::{Filter, FilterArgs},
-    kernel::{
-        adopt::Snapshot,
-        btf::{BtfError, Types},
-        counts,
-        netns::FindError,
-    },
-    pipeline::{self, Config, PipelineError, Sinks, State},
-    sink::stream::{Epoch, Format, Selection, Shown, Stream, Table, WriteError},
+    judge::Audience,
+    kernel::{adopt::Snapshot, counts, netns::FindError},
+    pipeline::{self, Config, Sinks, State},
+    sink::stream::{Format, Selection, Shown, Stream, Table, WriteError},
     step::Finding,
 };
 
@@ -58,34 +54,15 @@ enum Output {
     Json,
 }
 
-/// Why a text is no duration.
-#[derive(Debug, thiserror::Error)]
-#[error("expected seconds above 0, for example 10 or 0.5")]
-pub(super) struct NoDuration;
-
-pub(super) fn duration(text: &str) -> Result<Duration, NoDuration> {
-    let seconds: f64 = text.parse().map_err(|_| NoDuration)?;
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or(NoDuration)
-}
-
 /// Why watching ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The filter names a namespace that cannot be used.
     #[error("--netns: {0}")]
     Filter(#[from] FindError),
-    /// The runtime could not be started.
-    #[error("cannot start the asynchronous runtime: {0}")]
-    Runtime(#[source] io::Error),
-    /// The signals cannot be waited for.
-    #[error(transparent)]
-    Signal(RunError),
-    /// The kernel's types.
-    #[error(transparent)]
-    Types(#[from] BtfError),
     /// Nothing can be traced.
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Start(#[from] StartError),
     /// Standard output.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -108,9 +85,7 @@ pub fn run(args: Args) -> Result<(), WatchError> {
         Output::Json => Format::Json,
     };
     let config = Config { load: args.kernel.options(), ..Config::default() };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(WatchError::Runtime)?;
-    let summary = runtime.block_on(watch(config, format, selection, args.duration))?;
+    let summary = start::small_runtime()?.block_on(watch(config, format, selection, args.duration))?;
     eprintln!("{summary}");
     Ok(())
 }
@@ -121,10 +96,10 @@ async fn watch(
     selection: Selection,
     duration: Option<Duration>,
 ) -> Result<Summary, WatchError> {
-    let stop = stop_signal().map_err(WatchError::Signal)?;
-    let types = Types::of_running_kernel()?;
+    let stop = stop_signal()?;
+    let types = start::types()?;
     // Until the pipeline says when it has started.
-    let epoch = Epoch { monotonic: 0, wall: Timestamp::now() };
+    let epoch = Anchor::now();
     let mut sinks = Watch {
         stream: Stream::new(io::stdout(), format, selection, epoch),
         stop,
@@ -133,7 +108,7 @@ async fn watch(
         summary: Summary::default(),
     };
     // The sink itself looks for the end, so that it can count what was lost before everything is detached.
-    pipeline::run(&types, config, &mut sinks, std::future::pending()).await?;
+    pipeline::run(&types, config, &mut sinks, std::future::pending()).await.map_err(StartError::from)?;
     Ok(Summary { shown: sinks.stream.finish()?, ..sinks.summary })
 }
 
@@ -147,21 +122,7 @@ struct Watch {
     summary: Summary,
 }
 
-impl Sinks for Watch {
-    fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
-        for problem in &adopted.problems {
-            log::warn!("{problem}");
-        }
-        for status in &state.attached.hooks {
-            if let Some(problem) = &status.problem {
-                log::warn!("hook {}: {problem}", status.hook.name());
-            }
-        }
-        self.started = state.now;
-        let epoch = Epoch { monotonic: state.now, wall: Timestamp::now() };
-        self.stream.start(epoch, &state.attached.kernel);
-    }
-
+impl Audience for Watch {
     fn finding(&mut self, finding: &Finding<'_>) {
         self.stream.finding(finding);
     }
@@ -169,6 +130,14 @@ impl Sinks for Watch {
     fn malformed(&mut self, reason: &Malformed, _: Option<Hook>) {
         log::error!("a record cannot be read ({reason}); its event is lost");
         self.summary.malformed += 1;
+    }
+}
+
+impl Sinks for Watch {
+    fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
+        start::log_problems(state, adopted);
+        self.started = state.now;
+        self.stream.start(Anchor::now(), &state.attached.kernel);
     }
 
     fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()> {
@@ -233,17 +202,8 @@ impl fmt::Display for Summary {
 mod tests {
     use std::time::Duration;
 
-    use super::{Summary, duration};
+    use super::Summary;
     use crate::sink::stream::Shown;
-
-    #[test]
-    fn seconds_may_have_a_fraction() {
-        assert_eq!(duration("10").unwrap(), Duration::from_secs(10));
-        assert_eq!(duration("0.5").unwrap(), Duration::from_millis(500));
-        for wrong in ["0", "-1", "ten", "inf", "NaN", "1e300", ""] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_quiet_end() {

@@ -107,6 +107,17 @@ impl Types {
         (bits % 8 == 0).then_some(bits / 8)
     }
 
+    /// Bit offset of a bit field that is a direct member of its struct; `None` when this kernel has no such member.
+    #[must_use]
+    pub fn bit_field(&self, container: &str, name: &str) -> Option<u32> {
+        let container = self.structure(container)?;
+        let mut members = container.members.iter();
+        let is_named = |found: &str| found == name;
+        let found =
+            members.find(|member| self.btf.resolve_name(*member).is_ok_and(|found| is_named(&found)))?;
+        Some(found.bit_offset())
+    }
+
     /// Number of arguments that the BTF tracepoint of this name hands to a program; `None` when there is none.
     #[must_use]
     pub fn tracepoint_arguments(&self, name: &str) -> Option<usize> {

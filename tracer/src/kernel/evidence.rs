@@ -27,19 +27,18 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         | Field::Nxt
         | Field::WriteSeq
         | Field::RcvNxt
-        | Field::CopiedSeq => return None,
+        | Field::CopiedSeq
+        | Field::LingerTime
+        | Field::TotalRetrans
+        | Field::Linger2
+        | Field::FastOpenRequest => return None,
         Field::RemoteV6 | Field::LocalV6 => "Addresses of IPv6 sockets are shown as [::].",
         Field::NetCookie => {
             "Network namespaces are told apart by inode number, which the kernel gives to a new namespace as soon as the \
              old one is gone."
         }
-        Field::LingerTime | Field::Linger2 => {
-            "A close by SO_LINGER 0 or TCP_LINGER2 cannot be told from other aborts."
-        }
         Field::Window => "The window that the peer offers is not recorded.",
         Field::Srtt => "Round-trip times are not recorded.",
-        Field::TotalRetrans => "Retransmissions of a connection are not recorded.",
-        Field::FastOpenRequest => "Children of Fast Open look like those of a usual handshake.",
         Field::IsMptcp => {
             "Subflows of MPTCP cannot be told from plain TCP connections and are judged as such."
         }
@@ -54,6 +53,12 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
         Field::RequestSynackTime => "Handshakes of servers cannot be timed from their SYN,ACK.",
         Field::RequestIsnReceived | Field::RequestIsnSent => {
             "Half-open requests are shown without their initial sequence numbers."
+        }
+        Field::Listener | Field::AckBacklog | Field::MaxAckBacklog | Field::DeferAccept => {
+            "A half-open request that a full or vanished listener ended cannot be told from others."
+        }
+        Field::SegmentFlags | Field::SegmentControl => {
+            "A half-open request that a second SYN reset cannot be told from one that found the listener full."
         }
         Field::TimerFunction => {
             "Timers cannot be told apart, so neither TIME_WAIT minisockets nor half-open requests are followed."

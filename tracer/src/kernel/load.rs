@@ -6,8 +6,9 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use tracer_ebpf::{
-    COPIES, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL,
-    RING_MAP, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    ACKED_BIT_GLOBAL, CALLER_FUNCTIONS, CALLERS_GLOBAL, COPIES, COPIES_GLOBAL, COUNTS_MAP,
+    HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL,
+    WAKEUP_GLOBAL,
 };
 
 use super::{
@@ -182,6 +183,8 @@ impl Attached {
             wakeup: u64::from(options.ring_bytes / 16).min(1 << 20),
             copies: options.copies.unwrap_or_else(|| symbols.copies()).clamp(1, COPIES).into(),
             has_cookies: 1,
+            callers: symbols.callers,
+            acked_bit: types.bit_field("inet_request_sock", "acked").map_or(u64::MAX, u64::from),
         };
         let plans = plans(types, &symbols);
         match Self::attach(&settings, &plans, options.ring_bytes, &btf, types) {
@@ -206,7 +209,7 @@ impl Attached {
         btf: &Btf,
         types: &Types,
     ) -> Result<(Self, RingBuf<MapData>), LoadError> {
-        let Settings { offsets, timewait_timer, request_timer, wakeup, copies, has_cookies } = settings;
+        let Settings { offsets, timewait_timer, request_timer, wakeup, copies, has_cookies, .. } = settings;
         let mut ebpf = EbpfLoader::new()
             .btf(Some(btf))
             .verifier_log_level(VerifierLogLevel::STATS)
@@ -216,6 +219,8 @@ impl Attached {
             .override_global(COPIES_GLOBAL, copies, true)
             .override_global(WAKEUP_GLOBAL, wakeup, true)
             .override_global(HAS_COOKIES_GLOBAL, has_cookies, true)
+            .override_global(CALLERS_GLOBAL, settings.callers.as_flattened(), true)
+            .override_global(ACKED_BIT_GLOBAL, &settings.acked_bit, true)
             .map_max_entries(RING_MAP, ring_bytes)
             .load(OBJECT)
             .map_err(refused)?;
@@ -296,14 +301,28 @@ struct Symbols {
     timewait_timer: Option<u64>,
     request_timer: Option<u64>,
     tracepoint_srcu: Option<u64>,
+    /// Start, end and number of each of [`CALLER_FUNCTIONS`].
+    callers: [[u64; 3]; CALLER_FUNCTIONS.len()],
 }
 
 impl Symbols {
     fn read() -> Self {
-        let [timewait_timer, request_timer, tracepoint_srcu] =
-            kallsyms::addresses(["tw_timer_handler", "reqsk_timer_handler", "tracepoint_srcu"])
-                .unwrap_or_default();
-        Self { timewait_timer, request_timer, tracepoint_srcu }
+        const OWN: [&str; 3] = ["tw_timer_handler", "reqsk_timer_handler", "tracepoint_srcu"];
+        let names: [&str; OWN.len() + CALLER_FUNCTIONS.len()] =
+            std::array::from_fn(|place| match place.checked_sub(OWN.len()) {
+                Some(place) => CALLER_FUNCTIONS[place].0,
+                None => OWN[place],
+            });
+        let found = kallsyms::functions(names).unwrap_or([const { None }; _]);
+        let address = |place: usize| found[place].as_ref().map(|function| function.start);
+        let mut callers = [[0; 3]; CALLER_FUNCTIONS.len()];
+        for ((range, (_, caller)), function) in
+            callers.iter_mut().zip(CALLER_FUNCTIONS).zip(&found[OWN.len()..])
+        {
+            let function = function.clone().unwrap_or_default();
+            *range = [function.start, function.end, caller as u64];
+        }
+        Self { timewait_timer: address(0), request_timer: address(1), tracepoint_srcu: address(2), callers }
     }
 
     /// Where tracepoints run under SRCU their programs can be preempted, and nest deeper than task and softirq.
@@ -320,6 +339,8 @@ struct Settings {
     wakeup: u64,
     copies: u64,
     has_cookies: u64,
+    callers: [[u64; 3]; CALLER_FUNCTIONS.len()],
+    acked_bit: u64,
 }
 
 /// What to attach for one hook.

@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod kallsyms;
 pub mod load;
 pub mod netns;
+pub mod privileges;
 pub mod probe;
 pub mod procfs;
 pub mod readings;

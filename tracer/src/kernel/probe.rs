@@ -3,8 +3,8 @@
 use std::{fs, io};
 
 use aya::programs::Iter;
-use rustix::process::{Resource, geteuid, getrlimit};
-use tracer_ebpf::{FIELDS, Hook, Source};
+use rustix::process::{Resource, getrlimit};
+use tracer_ebpf::{CALLER_FUNCTIONS, FIELDS, Hook, Source};
 
 use super::{
     adopt,
@@ -12,6 +12,7 @@ use super::{
     evidence, kallsyms,
     load::{Attached, HookStatus, LoadError, Options},
     netns,
+    privileges::Privileges,
 };
 
 /// Everything that was found out.
@@ -29,6 +30,8 @@ pub struct Probe {
     pub trial: Option<Result<Trial, LoadError>>,
     /// The timer handlers, and whether `/proc/kallsyms` tells their addresses.
     pub symbols: Vec<(&'static str, bool)>,
+    /// The functions that end minisockets early, and whether `/proc/kallsyms` tells their addresses.
+    pub callers: Vec<(&'static str, bool)>,
     /// Network namespaces that the agent finds.
     pub namespaces: usize,
     /// The mode of `/sys/kernel/security/lockdown`; `None` where there is no such file.
@@ -95,14 +98,15 @@ impl Probe {
         let trial = types.as_ref().ok().map(try_out);
         let uname = rustix::system::uname();
         let handlers = ["tw_timer_handler", "reqsk_timer_handler"];
-        let addresses = kallsyms::addresses(handlers).unwrap_or_default();
+        let callers = CALLER_FUNCTIONS.map(|(function, _)| function);
         Self {
             release: uname.release().to_string_lossy().into_owned(),
             machine: uname.machine().to_string_lossy().into_owned(),
-            privileges: Privileges::of_this_process(),
+            privileges: Privileges::of_this_thread(),
             types: types.map(|types| TypeFacts::new(&types)),
             trial,
-            symbols: handlers.into_iter().zip(addresses.map(|address| address.is_some())).collect(),
+            symbols: found(handlers),
+            callers: found(callers),
             namespaces: netns::all().len(),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|text| lockdown_mode(&text)),
             jit: read("/proc/sys/net/core/bpf_jit_enable"),
@@ -120,6 +124,12 @@ impl Probe {
     pub fn can_trace(&self) -> bool {
         matches!(&self.trial, Some(Ok(trial)) if trial.hooks.iter().any(|status| status.hook == Hook::State && status.copies > 0))
     }
+}
+
+/// Which of these functions `/proc/kallsyms` tells.
+fn found<const N: usize>(functions: [&'static str; N]) -> Vec<(&'static str, bool)> {
+    let addresses = kallsyms::addresses(functions).unwrap_or([None; N]);
+    functions.into_iter().zip(addresses.map(|address| address.is_some())).collect()
 }
 
 impl Default for Probe {
@@ -167,60 +177,6 @@ fn try_out(types: &Types) -> Result<Trial, LoadError> {
     let has_cookies = attached.has_cookies;
     let sweep_problem = attached.sweep_problem.take();
     Ok(Trial { hooks: std::mem::take(&mut attached.hooks), has_cookies, sweep_problem, listed })
-}
-
-/// Who asks, and what the kernel lets them do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Privileges {
-    /// Effective user id.
-    pub euid: u32,
-    /// Effective capabilities, a bit each; `None` when `/proc/self/status` does not say.
-    pub capabilities: Option<u64>,
-}
-
-/// A capability that the agent uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capability {
-    /// Its name.
-    pub name: &'static str,
-    /// Its number (include/uapi/linux/capability.h).
-    pub bit: u32,
-    /// What it is for.
-    pub purpose: &'static str,
-    /// False where the agent does the same without it.
-    pub needed: bool,
-}
-
-const fn capability(name: &'static str, bit: u32, purpose: &'static str) -> Capability {
-    Capability { name, bit, purpose, needed: true }
-}
-
-/// The capabilities that the agent uses.
-pub const CAPABILITIES: [Capability; 6] = [
-    capability("CAP_BPF", 39, "loads BPF programs and maps"),
-    capability("CAP_PERFMON", 38, "lets them trace the kernel"),
-    capability("CAP_SYS_ADMIN", 21, "enters other network namespaces, to list their sockets"),
-    capability("CAP_SYS_PTRACE", 19, "finds the network namespaces of other users' processes"),
-    capability("CAP_SYSLOG", 34, "reads kernel addresses in /proc/kallsyms"),
-    Capability {
-        needed: false,
-        ..capability("CAP_NET_ADMIN", 12, "not used: every hook loads and attaches without it")
-    },
-];
-
-impl Privileges {
-    fn of_this_process() -> Self {
-        let capabilities = read("/proc/self/status").and_then(|status| effective_capabilities(&status));
-        Self { euid: geteuid().as_raw(), capabilities }
-    }
-
-    /// True when the capability is effective. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON.
-    #[must_use]
-    pub fn has(&self, capability: Capability) -> bool {
-        let set = self.capabilities.unwrap_or(0);
-        let bit = |number: u32| set >> number & 1 == 1;
-        bit(capability.bit) || (matches!(capability.name, "CAP_BPF" | "CAP_PERFMON") && bit(21))
-    }
 }
 
 /// A setting that changes what Linux's TCP does, and so what the model is told.
@@ -277,12 +233,6 @@ fn read(path: &str) -> Option<String> {
     text.ok().map(|text| text.trim_end().to_owned())
 }
 
-/// The set in the line `CapEff` of `/proc/PID/status`.
-fn effective_capabilities(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
-}
-
 /// The mode in brackets: `none [integrity] confidentiality`.
 fn lockdown_mode(text: &str) -> Option<String> {
     let (_, rest) = text.split_once('[')?;
@@ -292,30 +242,7 @@ fn lockdown_mode(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CAPABILITIES, Capability, Privileges, SYSCTLS, effective_capabilities, lockdown_mode};
-
-    fn named(name: &str) -> Capability {
-        CAPABILITIES.into_iter().find(|capability| capability.name == name).unwrap()
-    }
-
-    #[test]
-    fn capabilities_come_from_the_status_file() {
-        let status =
-            "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000000c000000000\nCapBnd:\t000001ffffffffff\n";
-        let privileges = Privileges { euid: 1000, capabilities: effective_capabilities(status) };
-        assert!(privileges.has(named("CAP_BPF")) && privileges.has(named("CAP_PERFMON")));
-        assert!(!privileges.has(named("CAP_SYS_ADMIN")) && !privileges.has(named("CAP_NET_ADMIN")));
-        assert_eq!(effective_capabilities("Name:\tx\n"), None);
-        assert_eq!(effective_capabilities("CapEff:\tnonsense\n"), None);
-    }
-
-    #[test]
-    fn the_old_capability_includes_the_new_ones() {
-        let privileges = Privileges { euid: 1000, capabilities: Some(1 << 21) };
-        let held =
-            ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYSLOG"].map(|name| privileges.has(named(name)));
-        assert_eq!(held, [true, true, true, false]);
-    }
+    use super::{SYSCTLS, lockdown_mode};
 
     #[test]
     fn the_mode_of_lockdown_stands_in_brackets() {

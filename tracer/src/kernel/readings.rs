@@ -18,6 +18,8 @@ pub struct Reading {
     pub path: PathBuf,
     /// By [`KernelCounter`]; `None` where this kernel has no such counter.
     pub counters: [Option<i64>; KernelCounter::ALL.len()],
+    /// `TcpExt: SyncookiesFailed`: what no tracepoint shows.
+    pub cookies_failed: Option<i64>,
 }
 
 /// One look at all of them.
@@ -61,9 +63,10 @@ pub fn read() -> Readings {
 fn of(namespace: Namespace) -> Result<Reading, ReadingError> {
     let (netns, counters) = namespace.look(Counters::of_this_thread)?;
     let counters = counters?;
+    let cookies_failed = counters.get("TcpExt", "SyncookiesFailed");
     let counters = KernelCounter::ALL.map(|counter| {
         let (section, name) = counter.source();
         counters.get(section, name)
     });
-    Ok(Reading { netns, path: namespace.path, counters })
+    Ok(Reading { netns, path: namespace.path, counters, cookies_failed })
 }

@@ -1,8 +1,9 @@
-//! The sweep: looks for FIN_WAIT2 minisockets that the peer's FIN has turned into TIME_WAIT, which fires no hook.
+//! The sweep: walks the sockets of some namespaces for what no hook shows.
 //!
-//! `iter/tcp` walks the sockets of a namespace and writes a record for each that has turned since the last sweep. A walk
-//! costs with the number of sockets, so it happens only where such minisockets exist, on a thread of its own, and takes
-//! at most one part in [`SHARE`] of one CPU.
+//! `iter/tcp` walks the sockets of a namespace and writes records: of each FIN_WAIT2 minisocket that the peer's FIN has
+//! turned into TIME_WAIT since the last sweep (the program `sweep`), or of every socket (`snapshot`), to find out after a
+//! loss what is left. A walk costs with the number of sockets, so it happens only where there is something to find, on
+//! a thread of its own, and takes at most one part in [`SHARE`] of one CPU.
 
 use std::{
     collections::HashMap,
@@ -46,6 +47,8 @@ pub struct Swept {
     pub cost: Duration,
     /// Records, back to back: cut with [`Record::SIZE`].
     pub records: Vec<u8>,
+    /// The namespaces that were walked to their end.
+    pub walked: Vec<u64>,
     /// Why namespaces were not swept.
     pub problems: Vec<String>,
     /// Where namespaces were found, for the next sweep.
@@ -100,8 +103,12 @@ impl Sweep {
         for (netns, link) in links {
             // A namespace that is gone has taken its minisockets along; one without a process or a name stays unswept.
             let Some(place) = places.get(&netns) else { continue };
-            if let Err(problem) = walk(place, netns, link, &mut swept.records) {
-                swept.problems.push(format!("cannot look for late FINs in {}: {problem}", place.display()));
+            match walk(place, netns, link, &mut swept.records) {
+                Ok(true) => swept.walked.push(netns),
+                Ok(false) => {}
+                Err(problem) => {
+                    swept.problems.push(format!("cannot walk the sockets of {}: {problem}", place.display()));
+                }
             }
         }
         swept.cost = clock::spent_by_this_thread().saturating_sub(spent_before);
@@ -111,21 +118,22 @@ impl Sweep {
     }
 }
 
+/// False when another namespace is at this place now.
 fn walk(
     place: &Path,
     netns: u64,
     link: IterLink,
     records: &mut Vec<u8>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<bool, Box<dyn std::error::Error>> {
     // The iterator lists the namespace of the thread that creates it (bpf_iter_init_seq_net).
     let (found, listing) = Namespace::open(place)?.look(|| link.into_file())?;
     if found != netns {
-        return Ok(());
+        return Ok(false);
     }
     let before = records.len();
     let read = listing?.read_to_end(records);
     let whole = (records.len() - before) / Record::SIZE * Record::SIZE;
     records.truncate(before + whole);
     read?;
-    Ok(())
+    Ok(true)
 }

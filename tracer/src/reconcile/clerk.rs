@@ -64,6 +64,7 @@ struct Series {
     problems: Vec<String>,
     /// Nanoseconds that reading took.
     spent: u64,
+    cookies_failed: u64,
 }
 
 impl Clerk {
@@ -128,6 +129,7 @@ impl Clerk {
         let Phase::Settling { before, readings } = std::mem::replace(&mut self.phase, Phase::Waiting) else {
             return None;
         };
+        self.series.cookies_failed += self.balances.cookies_failed(&readings.namespaces);
         self.series.look(&mut self.balances, &before, &readings, ledger, tracker);
         self.forget(&readings, ledger);
         let is_first = !std::mem::replace(&mut self.balances.begun, true);
@@ -158,6 +160,7 @@ impl Clerk {
         let gone = |netns: u64| absent.contains(&netns) && self.absent.contains(&netns);
         ledger.retain(|netns| !gone(netns));
         self.balances.namespaces.retain(|netns, _| !gone(*netns));
+        self.balances.cookies_failed.retain(|netns, _| !gone(*netns));
         self.absent = absent;
     }
 }
@@ -199,11 +202,11 @@ impl Series {
 
     /// Of a namespace that not every look has found, a difference is not known to stay.
     fn report(self) -> Report {
-        let Self { looks, begun, found, problems, .. } = self;
+        let Self { looks, begun, found, problems, cookies_failed, .. } = self;
         let known = found.into_values().filter(|(compared, seen)| *seen == looks || compared.is_balanced());
         let mut namespaces: Vec<_> = known.map(|(compared, _)| compared).collect();
         namespaces.sort_by(|one, other| one.path.cmp(&other.path));
-        Report { begun, namespaces, problems }
+        Report { begun, namespaces, problems, cookies_failed }
     }
 }
 

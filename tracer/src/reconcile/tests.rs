@@ -14,8 +14,12 @@ const OPENS: usize = KernelCounter::ActiveOpens as usize;
 const FAILS: usize = KernelCounter::AttemptFails as usize;
 
 fn reading(netns: u64, counters: &[(KernelCounter, i64)]) -> Reading {
-    let mut reading =
-        Reading { netns, path: "/run/netns/x".into(), counters: [Some(0); KernelCounter::ALL.len()] };
+    let mut reading = Reading {
+        netns,
+        path: "/run/netns/x".into(),
+        counters: [Some(0); KernelCounter::ALL.len()],
+        cookies_failed: Some(0),
+    };
     for (counter, value) in counters {
         reading.counters[*counter as usize] = Some(*value);
     }
@@ -221,4 +225,19 @@ fn what_cannot_be_read_is_no_difference() {
     assert_eq!(host.clerk.report(host.now, host.now, &mut host.ledger, &host.tracker), None);
     host.opens(1, 1);
     assert_eq!(host.report(), (0, 1));
+}
+
+#[test]
+fn failed_cookies_are_counted_from_the_first_reading_on() {
+    let mut balances = Balances::default();
+    let failed = |balances: &mut Balances, counts: &[(u64, i64)]| {
+        let reading =
+            |(netns, count): &(u64, i64)| Reading { cookies_failed: Some(*count), ..reading(*netns, &[]) };
+        let readings: Vec<_> = counts.iter().map(reading).collect();
+        balances.cookies_failed(&readings)
+    };
+    assert_eq!(failed(&mut balances, &[(1, 700)]), 0, "of before");
+    balances.begun = true;
+    assert_eq!(failed(&mut balances, &[(1, 703), (2, 5)]), 8, "a new namespace begins at 0");
+    assert_eq!(failed(&mut balances, &[(1, 703), (2, 6)]), 1);
 }

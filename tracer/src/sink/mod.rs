@@ -2,7 +2,10 @@
 
 pub mod metrics;
 pub mod openmetrics;
+pub mod recording;
+pub mod rows;
 pub mod stream;
+pub mod summary;
 pub mod violations;
 
 pub use metrics::Metrics;

@@ -8,13 +8,13 @@ use std::{
     ops::ControlFlow,
 };
 
-use jiff::{SignedDuration, Timestamp};
-
 pub use self::table::Table;
 use crate::{
+    anchor::Anchor,
     decode::Kernel,
     event::{Event, What},
     filter::Filter,
+    sink::violations::Scene,
     step::{Finding, StepKind},
 };
 
@@ -38,15 +38,6 @@ pub struct Selection {
     pub limit: Option<u64>,
 }
 
-/// An instant on both clocks: what turns a record's time into a time of day, and where elapsed time begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Epoch {
-    /// CLOCK_MONOTONIC, nanoseconds.
-    pub monotonic: u64,
-    /// The same instant by the wall clock.
-    pub wall: Timestamp,
-}
-
 /// How much was shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -68,7 +59,7 @@ pub struct Stream<W> {
     lines: Vec<u8>,
     format: Format,
     selection: Selection,
-    epoch: Epoch,
+    scene: Scene,
     kernel: Kernel,
     counts: Shown,
     failure: Option<io::Error>,
@@ -76,14 +67,15 @@ pub struct Stream<W> {
 
 impl<W: Write> Stream<W> {
     /// A stream that has written nothing.
-    pub fn new(out: W, format: Format, selection: Selection, epoch: Epoch) -> Self {
+    pub fn new(out: W, format: Format, selection: Selection, epoch: Anchor) -> Self {
         let (kernel, counts) = (Kernel::default(), Shown::default());
-        Self { out, lines: Vec::new(), format, selection, epoch, kernel, counts, failure: None }
+        let scene = Scene { anchor: epoch, ..Scene::here() };
+        Self { out, lines: Vec::new(), format, selection, scene, kernel, counts, failure: None }
     }
 
     /// Says where time begins and what the kernel's numbers mean; the table gets its titles.
-    pub fn start(&mut self, epoch: Epoch, kernel: &Kernel) {
-        self.epoch = epoch;
+    pub fn start(&mut self, epoch: Anchor, kernel: &Kernel) {
+        self.scene.anchor = epoch;
         self.kernel = kernel.clone();
         if let Format::Table(table) = &self.format {
             table.header(&mut self.lines);
@@ -106,9 +98,9 @@ impl<W: Write> Stream<W> {
         }
         self.counts.shown += 1;
         match &self.format {
-            Format::Table(table) => table.row(&mut self.lines, finding, &self.epoch, &self.kernel),
+            Format::Table(table) => table.row(&mut self.lines, finding, &self.scene.anchor, &self.kernel),
             Format::Json => {
-                if let Err(error) = json::line(&mut self.lines, finding, &self.epoch, &self.kernel) {
+                if let Err(error) = json::line(&mut self.lines, finding, &self.scene, &self.kernel) {
                     self.failure = Some(error.into());
                 }
             }
@@ -142,22 +134,8 @@ impl<W: Write> Stream<W> {
     }
 }
 
-impl Epoch {
-    /// The wall clock at an instant of CLOCK_MONOTONIC, as it was set when the epoch was taken.
-    fn wall_at(&self, monotonic: u64) -> Timestamp {
-        let since = i128::from(monotonic) - i128::from(self.monotonic);
-        let since = SignedDuration::from_nanos(i64::try_from(since).unwrap_or(i64::MAX));
-        self.wall.saturating_add(since).unwrap_or(self.wall)
-    }
-
-    /// Nanoseconds since the epoch; 0 for what was before.
-    const fn elapsed(&self, monotonic: u64) -> u64 {
-        monotonic.saturating_sub(self.monotonic)
-    }
-}
-
 /// Why an RST was sent, as the metrics spell it; `None` where the kernel does not say.
-fn reset_reason(event: &Event, kernel: &Kernel) -> Option<String> {
+pub(super) fn reset_reason(event: &Event, kernel: &Kernel) -> Option<String> {
     let What::ResetSent { number, .. } = event.what else { return None };
     let (_, name) = kernel.reset_reasons.iter().find(|(known, _)| *known == number)?;
     Some(name.to_ascii_lowercase())

@@ -14,10 +14,11 @@ impl Tracker {
         self.exists(event, &mut |_| {});
     }
 
-    /// As [`adopt`](Self::adopt), for a listing in the middle of the stream, which may tell something new.
+    /// As [`adopt`](Self::adopt), for a listing in the middle of the stream, which may tell something new: what began
+    /// unseen counts from here on, so that what ends has begun.
     pub(super) fn exists(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
         match event.what {
-            What::Exists { state: LinuxState::NewSynRecv, .. } => self.adopt_request(event),
+            What::Exists { state: LinuxState::NewSynRecv, .. } => self.adopt_request(event, each),
             What::Exists { state, minisocket: true, .. } => self.adopt_timewait(event, state, each),
             What::Exists { state, minisocket: false, .. } => self.adopt_socket(event, state),
             _ => {}
@@ -55,13 +56,14 @@ impl Tracker {
         }
     }
 
-    fn adopt_request(&mut self, event: &Event) {
+    fn adopt_request(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
         let address = event.socket.address;
         if self.requests.contains_key(&address) || !self.has_room() {
             return;
         }
         self.requests.insert(address, Request::adopted(event));
         self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
+        each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
 
     fn adopt_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
@@ -75,6 +77,7 @@ impl Tracker {
         if self.has_room() {
             self.timewaits.insert(address, Timewait::adopted(event, substate));
             self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
+            each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });
         }
     }
 }

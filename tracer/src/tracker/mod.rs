@@ -8,7 +8,9 @@ mod books;
 mod connection;
 mod cpu;
 mod handshake;
+mod held;
 mod hooks;
+mod refresh;
 mod request;
 mod story;
 mod table;
@@ -22,9 +24,16 @@ pub use self::{
     books::{Books, Level, Levels},
     connection::Connection,
     hooks::Hooks,
+    refresh::{Listing, SETTLED},
     story::{Moment, Story},
 };
-use self::{cpu::Cpus, hooks::Sight, request::Request, table::Table, timewait::Timewait};
+use self::{
+    cpu::{Answered, Cpus},
+    hooks::Sight,
+    request::Request,
+    table::Table,
+    timewait::Timewait,
+};
 use crate::{
     event::{Event, SocketId, TimerAction, What},
     step::{HandshakeResult, Step, StepKind, Untimed},
@@ -86,8 +95,12 @@ impl Tracker {
 
     /// Takes in one event; each step that follows from it is handed to `each`, in order.
     pub fn observe(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        if event.what == What::Swept {
-            return self.swept(event, each);
+        // None of these comes in the order of the hooks.
+        match event.what {
+            What::Exists { .. } => return self.exists(event, each),
+            What::Swept => return self.swept(event, each),
+            What::Missing => return self.is_missing(event, each),
+            _ => {}
         }
         self.latest = event.time;
         self.quiet = false;
@@ -98,7 +111,13 @@ impl Tracker {
             each(Step { event, connection, kind: StepKind::Duplicate });
             return;
         }
-        if cpu.pending.is_some() {
+        if !matches!(event.what, What::Request { .. }) {
+            cpu.answered = None;
+        }
+        if let Some(held) = cpu.held.take_if(|held| !held.goes_on(event)) {
+            self.release(held, Some(event), each);
+        }
+        if self.cpus.get(number).pending.is_some() {
             self.resolve(number, Some(event), each);
         }
         match event.what {
@@ -107,19 +126,21 @@ impl Tracker {
             }
             What::Destroyed { .. } => self.destroyed(event, each),
             What::ResetReceived { .. } => self.reset(event, false, each),
-            What::ResetSent { .. } => self.reset(event, true, each),
+            What::ResetSent { answers_syn, .. } => {
+                self.cpus.get(number).answered = Some(Answered::new(event, answers_syn));
+                self.reset(event, true, each);
+            }
             What::SynRetransmitted => self.syn_retransmitted(event, each),
             What::SynAckRetransmitted { .. } => {
                 each(Step { event, connection: None, kind: StepKind::SynAckRetransmit });
             }
-            What::Timewait { action, substate, expires: _ } => {
+            What::Timewait { action, substate, .. } => {
                 self.timewait(event, number, action, substate, each);
             }
-            What::Request { action, synack_time, retransmits: _ } => {
+            What::Request { action, synack_time, .. } => {
                 self.request(event, number, action, synack_time, each);
             }
-            What::Exists { .. } => self.exists(event, each),
-            What::Swept => {}
+            What::Exists { .. } | What::Swept | What::Missing => {}
         }
     }
 
@@ -129,8 +150,13 @@ impl Tracker {
     pub fn flush(&mut self, now: u64, each: &mut impl FnMut(Step<'_>)) {
         let now = if std::mem::replace(&mut self.quiet, true) { now } else { self.latest };
         for number in self.cpus.numbers() {
+            let is_over = |time: u64| time.saturating_add(PENDING) <= now;
+            let slot = self.cpus.get(number);
+            if let Some(held) = slot.held.take_if(|held| is_over(held.time())) {
+                self.release(held, None, each);
+            }
             let pending = &self.cpus.get(number).pending;
-            if pending.as_ref().is_some_and(|event| event.time.saturating_add(PENDING) <= now) {
+            if pending.as_ref().is_some_and(|event| is_over(event.time)) {
                 self.resolve(number, None, each);
             }
         }

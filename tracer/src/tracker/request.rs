@@ -1,14 +1,16 @@
 //! Half-open requests: RFC SYN-RECEIVED of a passive open, known by their SYN+ACK timer alone.
 //!
 //! Born when the timer starts. Completed when it is cancelled in the softirq that has just cloned a child with the same
-//! ends. Timed out when it expires and is not started again. Dropped when it is cancelled and nothing follows: a reset,
-//! an ICMP error, a full accept queue, `ss -K` and a vanished listener all look like this, and none is guessed.
+//! ends. Timed out when it expires and is not started again. Dropped when it is cancelled and nothing follows; then the
+//! function that cancelled it, the listener's queue and an RST just before say why, and where they do not, nothing is
+//! guessed.
 
 use model::linux::LinuxState;
+use tracer_ebpf::{Caller, Hook};
 
-use super::Tracker;
+use super::{Tracker, cpu::Answered};
 use crate::{
-    event::{Event, Family, TimerAction, What},
+    event::{Event, Family, RequestEnd, TimerAction, What},
     step::{HandshakeResult, Role, Step, StepKind, Untimed},
 };
 
@@ -16,15 +18,28 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Request {
     /// When it was born, or first seen.
-    since: u64,
-    family: Family,
+    pub(super) since: u64,
+    pub(super) netns: u64,
+    pub(super) family: Family,
     /// Its birth was seen.
-    whole: bool,
+    pub(super) whole: bool,
+    /// The RST that its listener sent just before the timer stopped.
+    answered: Option<Answered>,
 }
 
 impl Request {
     pub(super) const fn adopted(event: &Event) -> Self {
-        Self { since: event.time, family: event.flow.family, whole: false }
+        Self { whole: false, ..Self::new(event) }
+    }
+
+    const fn new(event: &Event) -> Self {
+        Self {
+            since: event.time,
+            netns: event.socket.netns,
+            family: event.flow.family,
+            whole: true,
+            answered: None,
+        }
     }
 
     fn lived(&self, until: &Event) -> Option<u64> {
@@ -74,7 +89,12 @@ impl Tracker {
             }
             TimerAction::Cancelled if self.complete(event, cpu, synack_time, each) => {}
             TimerAction::Cancelled | TimerAction::Expired => {
-                self.cpus.get(cpu).pending = Some(event.clone());
+                let slot = self.cpus.get(cpu);
+                slot.pending = Some(event.clone());
+                let answered = slot.answered.take().filter(|answered| answered.is_for(event));
+                if let Some(known) = self.requests.get_mut(&event.socket.address) {
+                    known.answered = answered;
+                }
             }
         }
     }
@@ -83,9 +103,8 @@ impl Tracker {
         if !self.has_room() {
             return;
         }
-        let family = event.flow.family;
-        self.requests.insert(event.socket.address, Request { since: event.time, family, whole: true });
-        self.books.enter(LinuxState::NewSynRecv, family, event.socket.netns);
+        self.requests.insert(event.socket.address, Request::new(event));
+        self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
 
@@ -121,17 +140,52 @@ impl Tracker {
     pub(super) fn request_dropped(&mut self, event: &Event, expired: bool, each: &mut impl FnMut(Step<'_>)) {
         let Some(request) = self.requests.get(&event.socket.address) else { return };
         let duration = request.lived(event).ok_or(Untimed::Adopted);
+        let What::Request { end, .. } = event.what else { return };
+        let result = if expired {
+            expiry(&end)
+        } else {
+            drop_by(&end, request.answered, self.sight.whole(Hook::SendReset, event.time))
+        };
         self.end_request(event, false, each);
-        let result = if expired { HandshakeResult::Timeout } else { HandshakeResult::Other };
         let kind = StepKind::Handshake { role: Role::Server, result, duration };
         each(Step { event, connection: None, kind });
     }
 
-    fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
+    pub(super) fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
         let Some(ended) = self.requests.remove(&event.socket.address) else { return };
-        self.books.leave(LinuxState::NewSynRecv, ended.family, event.socket.netns);
+        self.books.leave(LinuxState::NewSynRecv, ended.family, ended.netns);
         let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
         each(Step { event, connection: None, kind });
+    }
+}
+
+/// Nobody has come in time.
+const fn expiry(end: &RequestEnd) -> HandshakeResult {
+    if end.listener_gone {
+        // reqsk_timer_handler() gives up a request whose listener is gone.
+        return HandshakeResult::Aborted;
+    }
+    match (end.acknowledged && !end.deferred, end.listener_full) {
+        // The peer's last ACK was put off for want of room until the time was over.
+        (true, true) => HandshakeResult::Overflow,
+        // It was put off, but there is room now: it may have been for want of memory.
+        (true, false) => HandshakeResult::Other,
+        (false, _) => HandshakeResult::Timeout,
+    }
+}
+
+/// Something has stopped the timer for good. `answered`: the listener's RST just before; `resets_seen`: none means none.
+const fn drop_by(end: &RequestEnd, answered: Option<Answered>, resets_seen: bool) -> HandshakeResult {
+    match (end.caller, answered) {
+        // tcp_check_req(): a second SYN gets an RST, and so does an ACK that no child can be made of where
+        // tcp_abort_on_overflow is on. An RST gets no answer.
+        (Caller::CheckRequest, Some(Answered { syn: true, .. })) => HandshakeResult::Reset,
+        (Caller::CheckRequest, Some(_)) if end.listener_full => HandshakeResult::Overflow,
+        (Caller::CheckRequest, None) if resets_seen => HandshakeResult::Reset,
+        (Caller::RequestError, _) => HandshakeResult::Unreachable,
+        (Caller::Abort | Caller::Purge, _) => HandshakeResult::Aborted,
+        (Caller::Receive, _) if end.listener_gone => HandshakeResult::Aborted,
+        _ => HandshakeResult::Other,
     }
 }
 

@@ -42,6 +42,14 @@ impl Story {
         self.told = if usize::from(self.told) + 1 == 2 * LENGTH { LENGTH as u8 } else { self.told + 1 };
     }
 
+    /// True when nothing has been forgotten since the first transition that was seen, and that began a life.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let begins =
+            |moment: Moment| matches!(moment.transition.from, LinuxState::Close | LinuxState::Listen);
+        usize::from(self.told) < LENGTH && self.moments().next().is_some_and(begins)
+    }
+
     /// The moments, oldest first.
     pub fn moments(&self) -> impl Iterator<Item = Moment> {
         let told = usize::from(self.told);

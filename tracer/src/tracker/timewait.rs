@@ -2,9 +2,11 @@
 //! timer or before it.
 //!
 //! The timer tells it all. Started for an unknown address: born. Cancelled and started again: 2 MSL start over.
-//! Cancelled and expired: its time is over. Cancelled and then something else on that CPU: ended early.
+//! Cancelled and expired: its time is over. Cancelled and then something else on that CPU: ended early, and who
+//! cancelled it says why.
 
 use model::linux::{LinuxState, TimeWaitKind, Transition};
+use tracer_ebpf::Caller;
 
 use super::{Books, Connection, Tracker, key};
 use crate::{
@@ -24,13 +26,13 @@ pub(super) struct Timewait {
     /// The connection's cookie.
     cookie: u64,
     /// When it was born, or first seen.
-    since: u64,
-    netns: u64,
-    family: Family,
+    pub(super) since: u64,
+    pub(super) netns: u64,
+    pub(super) family: Family,
     /// TIME_WAIT, or FIN_WAIT2.
     substate: LinuxState,
     /// Its birth was seen.
-    whole: bool,
+    pub(super) whole: bool,
     /// The peer's FIN has just been noticed, and the timer that it starts has not.
     converted: bool,
 }
@@ -184,8 +186,16 @@ impl Tracker {
         next: Option<&Event>,
         each: &mut impl FnMut(Step<'_>),
     ) {
-        let reused = self.connects_to(event, cpu) || next.is_some_and(|next| is_reopened(event, next));
-        let cause = if reused { TimewaitEnd::Reused } else { TimewaitEnd::Unknown };
+        let cause = told(event).unwrap_or_else(|| {
+            // Where the kernel's stack said nothing, what comes before and after on that CPU may.
+            if self.connects_to(event, cpu) {
+                TimewaitEnd::ReusedByConnect
+            } else if next.is_some_and(|next| is_reopened(event, next)) {
+                TimewaitEnd::ReusedBySyn
+            } else {
+                TimewaitEnd::Unknown
+            }
+        });
         self.end_timewait(event, cause, each);
     }
 
@@ -203,7 +213,12 @@ impl Tracker {
         })
     }
 
-    fn end_timewait(&mut self, event: &Event, cause: TimewaitEnd, each: &mut impl FnMut(Step<'_>)) {
+    pub(super) fn end_timewait(
+        &mut self,
+        event: &Event,
+        cause: TimewaitEnd,
+        each: &mut impl FnMut(Step<'_>),
+    ) {
         let Some(ended) = self.timewaits.remove(&event.socket.address) else { return };
         self.books.leave_minisocket(ended.substate, ended.family, ended.netns);
         let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));
@@ -227,6 +242,21 @@ fn path_of(connection: &Connection, substate: LinuxState, time: u64) -> Option<T
         // The story has a hole here.
         _ => None,
     }
+}
+
+/// Why the timer was stopped, by the kernel's own stack.
+const fn told(event: &Event) -> Option<TimewaitEnd> {
+    let What::Timewait { caller, substate, .. } = event.what else { return None };
+    Some(match (caller, substate) {
+        (Caller::TimewaitSegment, _) => TimewaitEnd::Reset,
+        (Caller::Receive, LinuxState::TimeWait) => TimewaitEnd::ReusedBySyn,
+        // Data for a user that has gone, or a SYN (TCP_TW_RST): the answer is a reset.
+        (Caller::Receive, _) => TimewaitEnd::Reset,
+        (Caller::Connect, _) => TimewaitEnd::ReusedByConnect,
+        (Caller::Abort, _) => TimewaitEnd::Destroyed,
+        (Caller::Purge, _) => TimewaitEnd::Purged,
+        (Caller::Unknown | Caller::CheckRequest | Caller::RequestError, _) => return None,
+    })
 }
 
 /// A new SYN took the place of the minisocket: it becomes a request in the same softirq.

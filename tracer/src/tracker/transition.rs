@@ -16,6 +16,7 @@ use super::{
     Connection, Tracker,
     cpu::{DOUBLED, ListenerClosed, Newborn},
     handshake,
+    held::Held,
     hooks::Sight,
     key,
 };
@@ -153,14 +154,21 @@ impl Tracker {
         self.books.enter(transition.to, connection.family(), netns);
         let connection = Some(connection);
         let step = |kind| Step { event, connection, kind };
-        each(step(StepKind::Transition { transition, evidence: *evidence, history, hole, spent }));
+        let held =
+            connection.and_then(|known| Held::new(event, known, transition, evidence, &history, hole, spent));
+        let is_held = held.is_some();
+        if is_held {
+            self.cpus.get(cpu).held = held;
+        } else {
+            each(step(StepKind::Transition { transition, evidence: *evidence, history, hole, spent }));
+        }
         if let Some(kind) = lost_outcome {
             each(step(kind));
         }
         if let Some(Outcome(result)) = result {
             each(step(self.outcome(event, &attempt, evidence, result)));
         }
-        if time_wait_skipped(transition, evidence, &history, hole) {
+        if !is_held && time_wait_skipped(transition, evidence, &history, hole) {
             each(step(StepKind::TimewaitSkipped));
         }
         if transition.to == Close {
@@ -379,16 +387,18 @@ fn is_birth(transition: Transition) -> bool {
     matches!((transition.from, transition.to), (Close, SynSent | Listen | Close) | (Listen, SynRecv))
 }
 
-/// The same firing again: the transition that led to this state, or the same self-loop, with the same numbers at
-/// about the same time. A socket that does connect again has been elsewhere in between.
+/// The same firing again, by a later copy: the transition that led to this state with the same numbers, however long
+/// interrupts held up the second copy. A socket that makes the same transition anew has been elsewhere in between, and
+/// its numbers have moved; only a self-loop can follow itself, and there the time decides.
 fn is_doubled(known: &Connection, event: &Event, transition: Transition, evidence: &Evidence) -> bool {
     if known.previous != Some(transition) || known.state != transition.to {
         return false;
     }
-    let same_time = event.time == known.since;
-    let twice = event.time.abs_diff(known.since) < DOUBLED && event.copy != known.last_copy;
+    let same_record = event.time == known.since;
+    let at_once = event.time.saturating_sub(known.since) < DOUBLED;
+    let twin = event.copy > known.last_copy && (at_once || transition.from != transition.to);
     let same_numbers = known.sequence == [evidence.una, evidence.write_seq];
-    same_numbers && (same_time || twice)
+    same_numbers && (same_record || twin)
 }
 
 /// The outcome of a handshake.
@@ -412,8 +422,8 @@ fn cause_of_failure(
     handshake::result(transition, evidence, cause).map(Outcome)
 }
 
-/// The RFC wanted TIME-WAIT here, and the kernel made no minisocket.
-fn time_wait_skipped(
+/// The kernel had no room for the minisocket that comes here.
+pub(super) fn time_wait_skipped(
     transition: Transition,
     evidence: &Evidence,
     history: &History,
@@ -423,7 +433,6 @@ fn time_wait_skipped(
         && hole.is_none()
         && history.timewait_created.is_none()
         && judge(transition, evidence, history).cause == Some(CloseCause::TimeWaitSkipped)
-        && (transition.from == Closing || evidence.done)
 }
 
 /// What the judge may know before this transition.

@@ -11,11 +11,12 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
 
 use crate::support::{
     agent::Agent,
-    books::Moment,
-    counters,
-    forge::{Forger, RST, SYN},
+    books, counters,
+    forge::{ACK, Forger, RST, SYN, host_unreachable},
     load::{Family, Held},
     namespace::Namespace,
+    peer::{self, Peer},
+    process::run,
     silence, turn,
     wait::until,
 };
@@ -33,11 +34,11 @@ impl Bench {
         Self { namespace, agent: Agent::start() }
     }
 
-    /// Asserts that the scenario adds exactly these outcomes.
-    fn expect(&mut self, expected: &[(&str, &str, i64)], scenario: impl FnOnce(&Namespace)) {
-        let start = Moment::quiet(&mut self.agent);
-        scenario(&self.namespace);
-        let end = Moment::quiet(&mut self.agent);
+    /// Asserts that the scenario adds exactly these outcomes. Returns how many half-open requests the kernel counts as
+    /// ended by a segment.
+    fn expect(&mut self, expected: &[(&str, &str, i64)], scenario: impl Fn(&Namespace)) -> i64 {
+        let Self { namespace, agent } = self;
+        let [start, end] = books::alone(agent, namespace, || scenario(namespace));
         let change = end.since(&start);
         change.assert_healthy();
         for (role, result, count) in expected {
@@ -51,6 +52,7 @@ impl Bench {
         let all: i64 = change.ours("tcptracer_handshakes_total", &[]);
         let outcomes = change.changed("tcptracer_handshakes_total");
         assert_eq!(all, expected.iter().map(|(_, _, count)| count).sum::<i64>(), "{outcomes:?}");
+        change.kernel("TcpExt.EmbryonicRsts")
     }
 }
 
@@ -135,28 +137,84 @@ fn reset_while_the_client_is_in_syn_received() {
     });
 }
 
+/// A listener that the peer can reach.
+fn listener(namespace: &Namespace) -> (TcpListener, SocketAddrV4) {
+    let listener = namespace.enter(|| TcpListener::bind((peer::HERE, 0)).unwrap());
+    let SocketAddr::V4(here) = listener.local_addr().unwrap() else { unreachable!("an IPv4 listener") };
+    (listener, here)
+}
+
 #[test]
-fn a_half_open_request_ends_by_timeout_or_for_a_reason_that_no_tracepoint_tells() {
+fn a_half_open_request_ends_for_the_reason_that_the_kernel_shows() {
+    let Some(_turn) = turn(&["ss"]) else { return };
+    let mut bench = Bench::new();
+    let peer = Peer::new(&bench.namespace);
+    let (_listener, here) = listener(&bench.namespace);
+    let embryonic = bench.expect(&[("server", "reset", 2)], |_| {
+        peer.open(1, here, 1000).say(RST);
+        // A second SYN within the window (RFC 9293, 3.10.7.4).
+        let other = peer.open(2, here, 1000);
+        other.say_at(SYN, 1010);
+    });
+    assert_eq!(embryonic, 2);
+    let embryonic = bench.expect(&[("server", "unreachable", 1)], |_| {
+        let undelivered = peer.open(3, here, 1000).syn_ack().packet();
+        peer.send_packet(&host_unreachable(peer::THERE, &undelivered));
+    });
+    assert_eq!(embryonic, 0);
+    bench.expect(&[("server", "aborted", 1)], |namespace| {
+        peer.open(4, here, 1000);
+        run(namespace.command("ss").args(["-K", "-tan", "state", "syn-recv"]));
+    });
+    bench.expect(&[("server", "timeout", 1)], |namespace| {
+        peer.open(5, here, 1000);
+        assert_eq!(namespace.enter(counters::sockets_here)["syn_recv"], 1);
+        none_half_open(namespace);
+    });
+    bench.expect(&[("server", "aborted", 1)], |namespace| {
+        let (listener, here) = listener(namespace);
+        let mut outlives = peer.open(6, here, 1000);
+        drop(listener);
+        outlives.say(ACK);
+    });
+}
+
+fn none_half_open(namespace: &Namespace) {
+    until(Duration::from_secs(10), || match namespace.enter(counters::sockets_here)["syn_recv"] {
+        0 => Ok(()),
+        now => Err(format!("{now} half-open requests")),
+    });
+}
+
+#[test]
+fn the_last_ack_that_finds_no_room_is_an_overflow() {
     let Some(_turn) = turn(&[]) else { return };
     let mut bench = Bench::new();
-    let listener = bench.namespace.enter(|| TcpListener::bind((silence::HERE, 0)).unwrap());
-    let SocketAddr::V4(here) = listener.local_addr().unwrap() else { unreachable!("an IPv4 listener") };
-    let forger = Forger::new(&bench.namespace);
+    let peer = Peer::new(&bench.namespace);
+    // Room for two in the accept queue, and for two half-open requests.
+    let three = |namespace: &Namespace| {
+        let (listener, here) = listener(namespace);
+        rustix::net::listen(&listener, 1).unwrap();
+        peer.open(1, here, 1000).say(ACK);
+        let [mut accepted, mut refused] = [2, 3].map(|port| peer.open(port, here, 1000));
+        accepted.say(ACK);
+        refused.say(ACK);
+        listener
+    };
+    let expected = [("server", "established", 2), ("server", "overflow", 1)];
+    bench.namespace.sysctl("net/ipv4/tcp_abort_on_overflow", "1");
+    let embryonic = bench.expect(&expected, |namespace| drop(three(namespace)));
+    assert_eq!(embryonic, 1);
 
-    // An RST for a request shows only as its timer's end (tcp_check_req fires no tracepoint).
-    bench.expect(&[("server", "other", 1)], |_| {
-        forger.send(silence::SILENT, here, SYN, 1000);
-        forger.send(silence::SILENT, here, RST, 1001);
+    // Put off until the time is over: one SYN,ACK more, and nobody has accepted meanwhile.
+    bench.namespace.sysctl("net/ipv4/tcp_abort_on_overflow", "0");
+    let embryonic = bench.expect(&expected, |namespace| {
+        let _listener = three(namespace);
+        none_half_open(namespace);
     });
-    bench.expect(&[("server", "timeout", 1)], |_| {
-        let before = counters::sockets()["syn_recv"];
-        forger.send(silence::SILENT, here, SYN, 1_000_000);
-        assert_eq!(counters::sockets()["syn_recv"], before + 1);
-        until(Duration::from_secs(10), || match counters::sockets()["syn_recv"] {
-            now if now == before => Ok(()),
-            now => Err(format!("{now} half-open requests")),
-        });
-    });
+    assert_eq!(embryonic, 0, "a timeout is none");
+    // The kernel counts each ACK.
+    assert!(counters::of(&bench.namespace)["TcpExt.ListenOverflows"] >= 2);
 }
 
 fn connect_from(here: SocketAddrV4, there: SocketAddrV4) -> io::Result<()> {

@@ -9,17 +9,33 @@ mod adopt;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod cut_short;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod flood;
 #[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
+mod loss;
+#[cfg(test)]
+mod many;
+#[cfg(test)]
+mod mixed;
+#[cfg(test)]
 mod nginx;
+#[cfg(test)]
+mod peace;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod reconcile;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

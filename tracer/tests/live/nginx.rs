@@ -1,8 +1,11 @@
 //! A real server and a real client, and the kernel's counters as the judge.
 
-use std::{sync::Mutex, thread};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
 
-use crate::support::{agent::Agent, books::Moment, load::Family, namespace::Namespace, nginx::Nginx, turn};
+use crate::support::{agent::Agent, books, load::Family, namespace::Namespace, nginx::Nginx, turn};
 
 /// Connections of each kind: v4 and v6, closed after one answer and kept.
 const EACH: u64 = 250;
@@ -14,12 +17,12 @@ fn a_thousand_connections_of_curl_to_nginx_are_complete_conforming_and_counted_t
     let nginx = Nginx::start(&namespace);
     let mut agent = Agent::start();
 
-    let start = Moment::quiet(&mut agent);
-    for family in [Family::Ipv4, Family::Ipv6] {
-        assert_eq!(nginx.fetch(family, &format!("once?[1-{EACH}]")), (EACH, EACH));
-        assert_eq!(kept(&nginx, family), (3 * EACH, EACH));
-    }
-    let end = Moment::quiet(&mut agent);
+    let [start, end] = books::alone(&mut agent, &namespace, || {
+        for family in [Family::Ipv4, Family::Ipv6] {
+            assert_eq!(nginx.fetch(family, &format!("once?[1-{EACH}]")), (EACH, EACH));
+            assert_eq!(kept(&nginx, family), (3 * EACH, EACH));
+        }
+    });
     let change = end.since(&start);
 
     change.assert_healthy();
@@ -53,22 +56,20 @@ fn a_thousand_connections_of_curl_to_nginx_are_complete_conforming_and_counted_t
 
 /// Many curls, each with three requests over one connection. Returns answers and connections.
 fn kept(nginx: &Nginx<'_>, family: Family) -> (u64, u64) {
-    let left = Mutex::new(EACH);
-    let next = || {
-        let mut left = left.lock().unwrap();
-        *left = left.checked_sub(1)?;
-        Some(())
-    };
+    let begun = AtomicU64::new(0);
     thread::scope(|scope| {
         let work = || {
             let mut sum = (0, 0);
-            while next().is_some() {
+            while begun.fetch_add(1, Ordering::Relaxed) < EACH {
                 let (answers, connections) = nginx.fetch(family, "kept?[1-3]");
                 sum = (sum.0 + answers, sum.1 + connections);
             }
             sum
         };
         let workers = [scope.spawn(work), scope.spawn(work)];
-        workers.into_iter().map(|worker| worker.join().unwrap()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     })
 }

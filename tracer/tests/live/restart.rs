@@ -1,6 +1,7 @@
 //! The agent's ends, clean and violent, and its return to a host that went on without it.
 
 use std::{
+    fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -108,6 +109,29 @@ fn held(agent: &Agent) -> Objects {
     assert!(!objects.programs.is_empty() && !objects.links.is_empty(), "{objects:?}");
     assert_eq!(programs::remaining(&objects), objects, "the kernel's list has what the agent holds");
     objects
+}
+
+#[test]
+fn it_keeps_the_capabilities_that_it_needs_and_no_other() {
+    let Some(_turn) = turn(&[]) else { return };
+    let agent = Agent::start();
+    // CAP_BPF, CAP_PERFMON, CAP_SYSLOG, CAP_SYS_ADMIN and CAP_SYS_PTRACE.
+    let needed: u64 = [39, 38, 34, 21, 19].into_iter().map(|bit| 1 << bit).sum();
+    let mut threads = 0;
+    for thread in fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let field = |name: &str| {
+            status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+        };
+        for set in ["CapEff:", "CapPrm:", "CapBnd:"] {
+            let held = u64::from_str_radix(&field(set).unwrap(), 16).unwrap();
+            assert_eq!(held & !needed, 0, "{set} of a thread has more: {held:x}");
+            assert_ne!(held, 0, "{set} of a thread is empty");
+        }
+        assert_eq!(field("NoNewPrivs:").as_deref(), Some("1"));
+        threads += 1;
+    }
+    assert!(threads > 2, "{threads} threads");
 }
 
 /// The kernel frees programs a little later than the last reference goes.

@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
-    process::{ChildStdout, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -17,26 +15,13 @@ use crate::support::{
     load::{Ending, Family, Load},
     namespace::Namespace,
     process::Process,
+    shown::lines,
     turn,
 };
 
 /// The line's transition, if it is one: cookie, from, to.
 fn transition(line: &Value) -> Option<(u64, &str, &str)> {
     Some((line["cookie"].as_u64()?, line["from"].as_str()?, line["to"].as_str()?))
-}
-
-fn lines(stdout: ChildStdout) -> Receiver<Value> {
-    let (sink, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let line =
-                serde_json::from_str(&line).unwrap_or_else(|error| panic!("not JSON: {error}: {line}"));
-            if sink.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
 }
 
 #[test]

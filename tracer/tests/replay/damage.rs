@@ -26,6 +26,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
             put(&mut bytes, std::mem::offset_of!(Record, family), &family.to_ne_bytes());
             put(&mut bytes, std::mem::offset_of!(Record, cookie), &cookie.to_ne_bytes());
             put(&mut bytes, std::mem::offset_of!(Record, socket), &address.to_ne_bytes());
+            put(&mut bytes, std::mem::offset_of!(Record, reason), &(u32::from(to) % 9).to_ne_bytes());
             put(&mut bytes, std::mem::offset_of!(Record, cpu), &(u16::from(hook) % 2).to_ne_bytes());
         }
         bytes
@@ -58,6 +59,7 @@ proptest! {
             Err(Malformed::Hook(number)) => prop_assert!(usize::from(number) >= Hook::ALL.len()),
             Err(Malformed::State(number)) => prop_assert!(number == 0 || number > 12),
             Err(Malformed::Family(number)) => prop_assert!(number != 2 && number != 10),
+            Err(Malformed::Caller(number)) => prop_assert!(number > 7),
             Err(Malformed::Size { .. }) => prop_assert!(false, "the size is right"),
         }
     }

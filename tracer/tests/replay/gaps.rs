@@ -182,6 +182,46 @@ fn a_doubled_record_is_counted_once() {
 }
 
 #[test]
+fn a_doubled_record_is_known_however_long_interrupts_held_up_the_second_copy() {
+    let (mut host, client) = conversation();
+    let (mut other, _) = conversation();
+    for event in &mut other.events {
+        event.socket.cookie += 1_000;
+        event.copy = 1;
+    }
+    let doubled: Vec<_> = host
+        .events
+        .drain(..)
+        .flat_map(|event| {
+            let again = Event { copy: 1, time: event.time + 15 * MILLISECOND, ..event.clone() };
+            std::iter::once(event).chain(other.events.drain(..)).chain([again]).collect::<Vec<_>>()
+        })
+        .collect();
+    let watch = Watch::of(&doubled);
+    assert_eq!(watch.lines(client.id.cookie).len(), 5);
+    assert_eq!(watch.inconclusive(), []);
+    assert_eq!(watch.handshakes().len(), 2);
+    watch.books_balance();
+}
+
+#[test]
+fn the_same_connect_by_a_later_copy_with_other_numbers_is_a_lost_failure() {
+    let mut host = Host::new();
+    let mut socket = host.client(Family::Ipv4, 40_000, 80);
+    host.connect(&mut socket);
+    let lost = host.events.len();
+    host.reset_received(&mut socket);
+    let again = host.events.len();
+    socket.evidence.write_seq = socket.evidence.write_seq.wrapping_add(1_000);
+    host.connect(&mut socket);
+    host.events[again].copy = 1;
+    host.events.drain(lost..again);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.inconclusive(), [Inconclusive::LostEvent]);
+    assert_eq!(watch.count(|kind| *kind == StepKind::Duplicate), 0);
+}
+
+#[test]
 fn a_repeated_close_is_no_doubled_record() {
     let mut host = Host::new();
     let mut client = host.client(Family::Ipv4, 40_000, 80);

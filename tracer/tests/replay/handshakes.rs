@@ -2,11 +2,11 @@
 
 use model::linux::{LinuxState::*, Owner, SocketError};
 use tracer::{
-    event::{Family, TimerAction, What},
+    event::{Family, RequestEnd, TimerAction, What},
     step::{HandshakeResult, Role, StepKind, Untimed},
     tracker::{Hooks, Limits},
 };
-use tracer_ebpf::Hook;
+use tracer_ebpf::{Caller, Hook};
 
 use crate::{
     host::{Host, MICROSECOND, MILLISECOND, SECOND, Socket},
@@ -283,6 +283,81 @@ fn the_peers_second_syn_restarts_the_timer_of_a_request() {
     host.accept(&listener, &request);
     let expected = [(Role::Server, HandshakeResult::Established, Ok(host.now - heard))];
     assert_eq!(Watch::of(&host.events).handshakes(), expected);
+}
+
+/// What a request comes to whose timer ends so; `answered`: its listener sends an RST just before.
+fn ends(action: TimerAction, end: RequestEnd, answered: Option<bool>) -> HandshakeResult {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    host.wait(MILLISECOND);
+    if let Some(syn) = answered {
+        host.refuses(&listener, syn);
+    }
+    if action == TimerAction::Expired {
+        host.request_timer(&request, TimerAction::Cancelled);
+    }
+    host.request_ends(&request, action, end);
+    host.client(Family::Ipv4, 50_000, 443);
+    let watch = Watch::of(&host.events);
+    watch.books_balance();
+    let handshakes = watch.handshakes();
+    assert_eq!((handshakes.len(), handshakes[0].0), (1, Role::Server));
+    handshakes[0].1
+}
+
+#[test]
+fn a_dropped_request_has_the_reason_that_the_kernel_shows() {
+    use HandshakeResult::{Aborted, Other, Overflow, Reset, Unreachable};
+    let by = |caller| RequestEnd { caller, ..RequestEnd::default() };
+    let dropped = |end, answered| ends(TimerAction::Cancelled, end, answered);
+    let segment = by(Caller::CheckRequest);
+    let full = RequestEnd { listener_full: true, ..segment };
+    assert_eq!(dropped(segment, None), Reset, "an RST gets no answer");
+    assert_eq!(dropped(full, None), Reset, "however full the listener is");
+    assert_eq!(dropped(segment, Some(true)), Reset, "a second SYN");
+    assert_eq!(dropped(full, Some(true)), Reset);
+    assert_eq!(dropped(full, Some(false)), Overflow, "tcp_abort_on_overflow");
+    assert_eq!(dropped(segment, Some(false)), Other, "no child, and there was room");
+    assert_eq!(dropped(by(Caller::RequestError), None), Unreachable);
+    assert_eq!(dropped(by(Caller::Abort), None), Aborted);
+    assert_eq!(dropped(by(Caller::Purge), None), Aborted);
+    let orphaned = RequestEnd { listener_gone: true, ..by(Caller::Receive) };
+    assert_eq!(dropped(orphaned, None), Aborted);
+    assert_eq!(dropped(by(Caller::Receive), None), Other);
+    assert_eq!(dropped(by(Caller::Unknown), None), Other);
+}
+
+#[test]
+fn a_request_expires_because_nobody_answers_or_because_there_was_no_room() {
+    let expires = |end| ends(TimerAction::Expired, end, None);
+    let put_off = RequestEnd { acknowledged: true, ..RequestEnd::default() };
+    assert_eq!(expires(RequestEnd::default()), HandshakeResult::Timeout);
+    assert_eq!(expires(RequestEnd { listener_full: true, ..put_off }), HandshakeResult::Overflow);
+    assert_eq!(expires(put_off), HandshakeResult::Other);
+    let no_data = RequestEnd { deferred: true, listener_full: true, ..put_off };
+    assert_eq!(expires(no_data), HandshakeResult::Timeout, "TCP_DEFER_ACCEPT");
+    let orphaned = RequestEnd { listener_gone: true, ..put_off };
+    assert_eq!(expires(orphaned), HandshakeResult::Aborted);
+}
+
+#[test]
+fn an_rst_for_somebody_else_explains_nothing() {
+    let mut host = Host::new();
+    let listener = host.listen(Family::Ipv4, 80);
+    let request = host.request(&listener, 40_000);
+    host.refuses(&listener, true);
+    host.client(Family::Ipv4, 50_000, 443);
+    let end = RequestEnd { caller: Caller::CheckRequest, listener_full: true, ..RequestEnd::default() };
+    host.request_ends(&request, TimerAction::Cancelled, end);
+    host.client(Family::Ipv4, 50_001, 443);
+    // Without the hook an RST may have been sent or not.
+    let without = Hooks::all().without(Hook::SendReset);
+    for (hooks, result) in [(Hooks::all(), HandshakeResult::Reset), (without, HandshakeResult::Other)] {
+        let mut watch = Watch::with(Limits::default(), hooks);
+        watch.see(&host.events);
+        assert_eq!(watch.handshakes()[0].1, result);
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::linux::{Evidence, LinuxState, LinuxState::*, Owner, ResetReason, SocketError, Transition};
-use tracer::event::{Event, Family, Flow, SocketId, Task, TimerAction, What};
-use tracer_ebpf::Hook;
+use tracer::event::{Event, Family, Flow, RequestEnd, SocketId, Task, TimerAction, What};
+use tracer_ebpf::{Caller, Hook};
 
 pub const MICROSECOND: u64 = 1_000;
 pub const MILLISECOND: u64 = 1_000_000;
@@ -160,13 +160,22 @@ impl Host {
     }
 
     fn request_at(&mut self, request: &Minisocket, action: TimerAction, synack_time: u64) {
-        self.record(
-            timer_hook(action),
-            request.id,
-            request.flow,
-            None,
-            What::Request { action, retransmits: 0, synack_time },
-        );
+        let end = RequestEnd::default();
+        let what = What::Request { action, retransmits: 0, synack_time, end };
+        self.record(timer_hook(action), request.id, request.flow, None, what);
+    }
+
+    /// The request's timer stops or expires for good.
+    pub fn request_ends(&mut self, request: &Minisocket, action: TimerAction, end: RequestEnd) {
+        let synack_time = request.born / MICROSECOND + 2;
+        let what = What::Request { action, retransmits: 0, synack_time, end };
+        self.record(timer_hook(action), request.id, request.flow, None, what);
+    }
+
+    /// The listener answers a segment with an RST.
+    pub fn refuses(&mut self, listener: &Socket, answers_syn: bool) {
+        let what = What::ResetSent { reason: ResetReason::Other, number: 9, active: false, answers_syn };
+        self.record(Hook::SendReset, listener.id, listener.flow, None, what);
     }
 
     /// The handshake's last ACK: a child, the end of the request, ESTABLISHED.
@@ -265,7 +274,12 @@ impl Host {
     }
 
     pub fn timewait_timer(&mut self, timewait: &Minisocket, action: TimerAction) {
-        let what = What::Timewait { action, substate: timewait.substate, expires: self.now / MILLISECOND };
+        self.timewait_stopped_by(timewait, action, Caller::Unknown);
+    }
+
+    pub fn timewait_stopped_by(&mut self, timewait: &Minisocket, action: TimerAction, caller: Caller) {
+        let expires = self.now / MILLISECOND;
+        let what = What::Timewait { action, substate: timewait.substate, expires, caller };
         self.record(timer_hook(action), timewait.id, timewait.flow, None, what);
     }
 
@@ -296,7 +310,7 @@ impl Host {
     }
 
     pub fn reset_sent(&mut self, socket: &Socket, reason: ResetReason) {
-        let what = What::ResetSent { reason, number: 1, active: true };
+        let what = What::ResetSent { reason, number: 1, active: true, answers_syn: false };
         self.record(Hook::SendReset, socket.id, socket.flow, None, what);
     }
 

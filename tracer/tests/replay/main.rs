@@ -4,10 +4,16 @@
 
 mod crowd;
 mod damage;
+mod detection;
 mod faults;
 mod gaps;
 mod handshakes;
 mod host;
 mod lives;
+mod losses;
 mod minisockets;
+mod recordings;
+mod refresh;
+mod rows;
+mod tape;
 mod watch;

@@ -1,16 +1,16 @@
 //! The lives of timewait minisockets, from the timer's events alone.
 
-use model::linux::LinuxState::*;
+use model::linux::{LinuxState::*, ResetReason};
 use tracer::{
     event::{Family, TimerAction},
     step::{StepKind, TimewaitEnd, TimewaitPath},
     tracker::Hooks,
 };
-use tracer_ebpf::Hook;
+use tracer_ebpf::{Caller, Hook};
 
 use crate::{
     host::{Host, MICROSECOND, MILLISECOND, Minisocket, SECOND, Socket},
-    watch::Watch,
+    watch::{Told, Watch},
 };
 
 fn established(host: &mut Host) -> Socket {
@@ -288,6 +288,105 @@ fn an_early_end_has_no_known_cause() {
 }
 
 #[test]
+fn who_stopped_the_timer_says_why_it_ended() {
+    for (caller, cause, verdict) in [
+        (Caller::TimewaitSegment, TimewaitEnd::Reset, "T1"),
+        (Caller::Receive, TimewaitEnd::ReusedBySyn, "T2"),
+        (Caller::Connect, TimewaitEnd::ReusedByConnect, "time-wait-reuse"),
+        (Caller::Abort, TimewaitEnd::Destroyed, "T1"),
+        (Caller::Purge, TimewaitEnd::Purged, "time-wait-purged"),
+    ] {
+        let mut host = Host::new();
+        let (_, timewait) = in_time_wait(&mut host);
+        host.wait(SECOND);
+        host.timewait_stopped_by(&timewait, TimerAction::Cancelled, caller);
+        host.client(Family::Ipv4, 50_000, 443);
+        let watch = Watch::of(&host.events);
+        assert_eq!(watch.ends()[0].1, cause);
+        let ended = |told: &&Told| matches!(told.kind, StepKind::TimewaitEnded { .. });
+        let told = watch.told.iter().find(ended).unwrap();
+        assert_eq!(told.verdict.unwrap().name(), verdict, "{caller:?}");
+        watch.books_balance();
+    }
+}
+
+#[test]
+fn a_segment_that_starts_two_msl_over_stops_the_timer_in_the_same_name() {
+    let mut host = Host::new();
+    let (_, timewait) = in_time_wait(&mut host);
+    host.wait(3 * SECOND);
+    host.timewait_stopped_by(&timewait, TimerAction::Cancelled, Caller::TimewaitSegment);
+    host.timewait_timer(&timewait, TimerAction::Started);
+    let watch = Watch::of(&host.events);
+    assert_eq!((watch.ends().len(), watch.sockets(TimeWait)), (0, 1));
+}
+
+#[test]
+fn what_comes_for_an_orphan_that_nobody_reads_is_answered_by_a_reset() {
+    let mut host = Host::new();
+    let timewait = orphan(&mut host);
+    host.wait(SECOND);
+    host.timewait_stopped_by(&timewait, TimerAction::Cancelled, Caller::Receive);
+    host.client(Family::Ipv4, 50_000, 443);
+    let watch = Watch::of(&host.events);
+    assert_eq!((watch.ends()[0].0, watch.ends()[0].1), (FinWait2, TimewaitEnd::Reset));
+    assert!(watch.inconclusive().is_empty());
+}
+
+/// An orphan goes from FIN_WAIT2 to CLOSE, and no minisocket takes its place.
+fn orphan_without_a_minisocket(host: &mut Host) -> Socket {
+    let mut client = established(host);
+    host.close(&mut client);
+    host.fin_acknowledged(&mut client);
+    host.goes(&mut client, Close);
+    host.destroy(&client);
+    client
+}
+
+#[test]
+fn no_room_for_an_orphans_minisocket_shows_when_no_reset_follows() {
+    let mut host = Host::new();
+    let gone = orphan_without_a_minisocket(&mut host);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.lines(gone.id.cookie).len(), 4, "its last step waits for what comes next");
+    host.client(Family::Ipv4, 50_000, 443);
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.inconclusive(), []);
+    assert_eq!(watch.count(|kind| *kind == StepKind::TimewaitSkipped), 1);
+    assert_eq!(watch.lines(gone.id.cookie).len(), 5);
+    // Or nothing comes.
+    host.events.pop();
+    let mut watch = Watch::of(&host.events);
+    watch.flush(host.now + 10 * MILLISECOND);
+    assert_eq!(watch.count(|kind| *kind == StepKind::TimewaitSkipped), 1);
+}
+
+#[test]
+fn late_data_for_an_orphan_is_told_by_the_reset_that_follows() {
+    for reason in [ResetReason::AbortOnData, ResetReason::Unknown] {
+        let mut host = Host::new();
+        let gone = orphan_without_a_minisocket(&mut host);
+        host.reset_sent(&gone, reason);
+        let watch = Watch::of(&host.events);
+        assert_eq!(watch.inconclusive(), []);
+        assert_eq!(watch.count(|kind| *kind == StepKind::TimewaitSkipped), 0, "{reason:?}");
+        assert_eq!(watch.lines(gone.id.cookie).len(), 5);
+    }
+}
+
+#[test]
+fn where_resets_were_lost_nothing_is_concluded_from_none() {
+    let mut host = Host::new();
+    let gone = orphan_without_a_minisocket(&mut host);
+    let mut watch = Watch::of(&host.events);
+    watch.tracker.lost(Hook::SendReset, host.now + SECOND);
+    watch.flush(host.now + 10 * MILLISECOND);
+    assert_eq!(watch.count(|kind| *kind == StepKind::TimewaitSkipped), 0);
+    assert_eq!(watch.inconclusive().len(), 1);
+    assert_eq!(watch.lines(gone.id.cookie).len(), 5);
+}
+
+#[test]
 fn a_reader_that_is_late_draws_no_early_conclusion() {
     let mut host = Host::new();
     let (_, timewait) = in_time_wait(&mut host);
@@ -335,7 +434,7 @@ fn memory_used_again(cpu: u16) {
     host.cpu = 0;
     host.client(Family::Ipv4, 40_002, 443);
     let watch = Watch::of(&host.events);
-    assert_eq!(watch.ends().iter().map(|end| end.1).collect::<Vec<_>>(), [TimewaitEnd::Reused]);
+    assert_eq!(watch.ends().iter().map(|end| end.1).collect::<Vec<_>>(), [TimewaitEnd::ReusedByConnect]);
     assert_eq!(watch.sockets(TimeWait), 1, "the second one lives");
     watch.books_balance();
 }
@@ -355,7 +454,7 @@ fn our_own_connect_takes_the_ends() {
     host.timewait_timer(&timewait, TimerAction::Cancelled);
     host.established(&mut next);
     let watch = Watch::of(&host.events);
-    assert_eq!(watch.ends()[0].1, TimewaitEnd::Reused);
+    assert_eq!(watch.ends()[0].1, TimewaitEnd::ReusedByConnect);
     watch.books_balance();
     // A connect to somebody else does not.
     let mut host = Host::new();
@@ -380,7 +479,7 @@ fn the_peers_syn_takes_the_ends() {
     host.timewait_timer(&timewait, TimerAction::Cancelled);
     host.request(&listener, 40_000);
     let watch = Watch::of(&host.events);
-    assert_eq!(watch.ends()[0].1, TimewaitEnd::Reused);
+    assert_eq!(watch.ends()[0].1, TimewaitEnd::ReusedBySyn);
     assert_eq!(watch.sockets(NewSynRecv), 1);
     watch.books_balance();
 }

@@ -13,13 +13,19 @@ struct Program {
     service: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 8] = [
     Program { name: "nginx", package: "nginx-light", service: Some("nginx.service") },
     Program { name: "curl", package: "curl", service: None },
     Program { name: "ip", package: "iproute2", service: None },
     Program { name: "ss", package: "iproute2", service: None },
+    Program { name: "python3", package: "python3", service: None },
     Program { name: "prometheus", package: "prometheus", service: Some("prometheus.service") },
     Program { name: "promtool", package: "prometheus", service: Some("prometheus.service") },
+    Program {
+        name: "prometheus-node-exporter",
+        package: "prometheus-node-exporter",
+        service: Some("prometheus-node-exporter.service"),
+    },
 ];
 
 /// Whether the live tests find all their programs.

@@ -118,9 +118,7 @@ impl Step<'_> {
     // the sender starts again from SND.UNA), instead of another timeout for each.
     fn recover(&mut self) {
         match self.tcb.rtt.recover {
-            Some(until) if self.tcb.snd.una.lt(until) && self.tcb.in_flight() => {
-                self.retransmit_head(u32::MAX);
-            }
+            Some(until) if self.tcb.snd.una.lt(until) => self.resend = true,
             _ => self.tcb.rtt.recover = None,
         }
     }
@@ -134,7 +132,7 @@ impl Step<'_> {
                 self.take(Rule::Ack9);
                 self.answer_close();
             }
-            State::FinWait2 if !self.tcb.in_flight() => {
+            State::FinWait2 => {
                 self.take(Rule::Ack9);
                 self.answer_close();
             }

@@ -134,7 +134,7 @@ impl Step<'_> {
         if challenged {
             self.take(Rule::Seq2);
             if self.is_own_syn_again(segment) {
-                self.send_syn_ack();
+                self.send_syn_ack_again();
             } else {
                 self.challenge();
             }
@@ -151,7 +151,7 @@ impl Step<'_> {
         }
         self.take(Rule::Seq3);
         if self.is_own_syn_again(segment) {
-            self.send_syn_ack();
+            self.send_syn_ack_again();
         } else {
             self.acknowledge(Reply::Now);
         }

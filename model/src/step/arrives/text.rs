@@ -58,7 +58,7 @@ impl Step<'_> {
         if inside.len > 0 || waited > 0 {
             self.take(Rule::Txt1);
             let gap_filled = waited > 0 || !self.tcb.rcv.held.is_empty();
-            self.accept_text(inside.len + waited);
+            self.accept_text(inside.len.saturating_add(waited));
             self.tcb.rcv.push |= segment.has(Flags::PSH) || waited > 0;
             self.serve_receives(false);
             let two_full = self.tcb.rcv.unacked >= 2 * u32::from(self.tcb.config.mss);

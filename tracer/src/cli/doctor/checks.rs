@@ -8,7 +8,8 @@ use tracer_ebpf::Hook;
 use crate::kernel::{
     evidence::without_hook,
     load::LoadError,
-    probe::{CAPABILITIES, MissingField, Probe, Trial, TypeFacts},
+    privileges::CAPABILITIES,
+    probe::{MissingField, Probe, Trial, TypeFacts},
 };
 
 /// One line of the report.
@@ -159,6 +160,7 @@ fn kernel(probe: &Probe) -> Vec<Check> {
             .note(without_hook(Hook::TimerStart))
             .note("CAP_SYSLOG and kernel.kptr_restrict below 2 show them.")
     });
+    checks.push(callers(probe));
     checks.extend(namespaces(probe));
     checks.push(match probe.jit.as_deref() {
         Some("0") => check(KERNEL, "BPF compiler (JIT)", Mark::Degraded, "off: programs are interpreted")
@@ -209,6 +211,17 @@ fn reset_reasons(types: &TypeFacts) -> Check {
             .note("Some causes of a close cannot be told apart and are inconclusive. Linux says it from 6.12 on."),
         reasons => check(KERNEL, "reset reasons", Mark::Ok, format!("the kernel tells {reasons} reasons apart")),
     }
+}
+
+/// Whether the kernel's stack can say why a minisocket ended early.
+fn callers(probe: &Probe) -> Check {
+    let unknown: Vec<_> = probe.callers.iter().filter(|(_, found)| !found).map(|(name, _)| *name).collect();
+    let name = "causes of early ends";
+    if unknown.is_empty() {
+        return check(KERNEL, name, Mark::Ok, "the functions that end minisockets are found");
+    }
+    check(KERNEL, name, Mark::Degraded, format!("not found: {}", unknown.join(", ")))
+        .note("Where one of these ends a TIME_WAIT or a half-open request early, the cause stays unknown.")
 }
 
 fn namespaces(probe: &Probe) -> Vec<Check> {

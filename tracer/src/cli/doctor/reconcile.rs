@@ -8,9 +8,13 @@ use tracer_ebpf::Hook;
 
 use super::DoctorError;
 use crate::{
-    cli::text,
+    cli::{
+        start::{self, StartError},
+        text,
+    },
     decode::Malformed,
-    kernel::{adopt::Snapshot, btf::Types},
+    judge::Audience,
+    kernel::adopt::Snapshot,
     ledger::KernelCounter,
     pipeline::{self, Config, Sinks, State},
     reconcile::{Compared, Comparison, Report, Span},
@@ -40,11 +44,11 @@ pub(super) async fn watch(
     duration: Duration,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Outcome, DoctorError> {
-    let types = Types::of_running_kernel()?;
+    let types = start::types()?;
     let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut watcher = Watcher { outcome: Outcome::default(), started: 0, duration };
     let config = Config { reconcile: Some(INTERVAL), ..Config::default() };
-    pipeline::run(&types, config, &mut watcher, shutdown).await?;
+    pipeline::run(&types, config, &mut watcher, shutdown).await.map_err(StartError::from)?;
     Ok(watcher.outcome)
 }
 
@@ -55,20 +59,22 @@ struct Watcher {
     duration: u64,
 }
 
-impl Sinks for Watcher {
-    fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
-        self.started = state.now;
-        self.outcome.unlisted = adopted.problems.iter().map(ToString::to_string).collect();
-        let hooks = state.attached.hooks.iter();
-        self.outcome.missing = hooks.filter(|hook| hook.copies == 0).map(|hook| hook.hook).collect();
-    }
-
+impl Audience for Watcher {
     fn finding(&mut self, finding: &Finding<'_>) {
         self.outcome.transitions += u64::from(matches!(finding.step.kind, StepKind::Transition { .. }));
     }
 
     fn malformed(&mut self, _reason: &Malformed, _hook: Option<Hook>) {
         self.outcome.malformed += 1;
+    }
+}
+
+impl Sinks for Watcher {
+    fn started(&mut self, state: &State<'_>, adopted: &Snapshot) {
+        self.started = state.now;
+        self.outcome.unlisted = adopted.problems.iter().map(ToString::to_string).collect();
+        let hooks = state.attached.hooks.iter();
+        self.outcome.missing = hooks.filter(|hook| hook.copies == 0).map(|hook| hook.hook).collect();
     }
 
     fn reconciled(&mut self, report: &Report) {

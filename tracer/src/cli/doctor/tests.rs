@@ -10,7 +10,8 @@ use crate::kernel::{
     btf::BtfError,
     evidence,
     load::{HookStatus, Kind, LoadError},
-    probe::{Listed, MissingField, Privileges, Probe, SYSCTLS, Trial, TypeFacts},
+    privileges::Privileges,
+    probe::{Listed, MissingField, Probe, SYSCTLS, Trial, TypeFacts},
 };
 
 fn attached(hook: Hook) -> HookStatus {
@@ -36,6 +37,7 @@ fn complete() -> Probe {
             listed: Some(Listed { sockets: 12, namespaces: 3, problems: Vec::new() }),
         })),
         symbols: vec![("tw_timer_handler", true), ("reqsk_timer_handler", true)],
+        callers: vec![("tcp_abort", true), ("tcp_check_req", true)],
         namespaces: 3,
         lockdown: Some("integrity".to_owned()),
         jit: Some("1".to_owned()),
@@ -91,6 +93,14 @@ fn a_missing_hook_says_what_is_lost() {
         outcome(&probe, &checks),
         "State transitions can be traced, with the losses named above: 2 missing, 0 degraded."
     );
+}
+
+#[test]
+fn a_function_that_is_not_found_leaves_causes_unknown() {
+    let mut probe = complete();
+    probe.callers[0].1 = false;
+    let check = named(&diagnose(&probe), "causes of early ends");
+    assert_eq!((check.mark, check.text.as_str()), (Mark::Degraded, "not found: tcp_abort"));
 }
 
 #[test]

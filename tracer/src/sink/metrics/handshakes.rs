@@ -42,7 +42,9 @@ impl Handshakes {
         let results = family::counters(
             registry,
             "handshakes_total",
-            "Handshakes that came to an end, by how they ended.",
+            "Handshakes that came to an end, by how they ended. overflow: the listener had no room for the last ACK; SYNs \
+             that it drops for want of room begin no handshake and show only in the kernel's ListenOverflows. \
+             cookie_failed: the kernel's own count (SyncookiesFailed), taken over every few seconds.",
             &["role", "result"],
         )?;
         let untimed = family::counters(
@@ -104,6 +106,10 @@ impl Handshakes {
                 Err(cause) => self.untimed[role as usize][cause as usize].inc(),
             }
         }
+    }
+
+    pub(super) fn cookies_failed(&self, count: u64) {
+        self.results[Role::Server as usize][HandshakeResult::CookieFailed as usize].inc_by(count);
     }
 
     pub(super) fn reset_received(&self) {

@@ -20,6 +20,8 @@ pub(super) struct Health {
     events: Vec<[IntCounter; 4]>,
     /// By hook, the unknown one last.
     invalid: Vec<IntCounter>,
+    /// By hook.
+    doubled: Vec<IntCounter>,
     lag: Histogram,
     ring: IntGauge,
     ring_capacity: IntGauge,
@@ -44,6 +46,12 @@ impl Health {
             "Records from the kernel side that could not be decoded.",
             &["hook"],
         )?;
+        let doubled = family::counters(
+            registry,
+            "events_doubled_total",
+            "Firings of kernel hooks that were delivered twice, by two copies of a handler; the second record is dropped.",
+            &["hook"],
+        )?;
         let attached = family::gauges(
             registry,
             "hook_attached",
@@ -65,6 +73,10 @@ impl Health {
             invalid: names
                 .chain([UNKNOWN])
                 .map(|name| invalid.get_metric_with_label_values(&[name]))
+                .collect::<Made<_>>()?,
+            doubled: Hook::ALL
+                .iter()
+                .map(|hook| doubled.get_metric_with_label_values(&[hook.name()]))
                 .collect::<Made<_>>()?,
             lag: family::histogram(
                 registry,
@@ -139,6 +151,10 @@ impl Health {
 
     pub(super) fn invalid(&self, hook: Option<Hook>) {
         self.invalid[hook.map_or(Hook::ALL.len(), |hook| hook as usize)].inc();
+    }
+
+    pub(super) fn doubled(&self, hook: Hook) {
+        self.doubled[hook as usize].inc();
     }
 
     pub(super) fn program(&self, name: &str, stats: ProgramStats) {

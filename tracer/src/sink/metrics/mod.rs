@@ -141,10 +141,8 @@ impl Metrics {
             }
             StepKind::TimewaitSkipped => self.time_wait.skipped.inc(),
             // An orphan's FIN_WAIT2 -> CLOSE was announced when the minisocket took over.
-            StepKind::TimewaitBegun { .. }
-            | StepKind::TimewaitEnded { .. }
-            | StepKind::Destroyed
-            | StepKind::Duplicate => {}
+            StepKind::TimewaitBegun { .. } | StepKind::TimewaitEnded { .. } | StepKind::Destroyed => {}
+            StepKind::Duplicate => self.health.doubled(finding.step.event.hook),
         }
     }
 
@@ -200,6 +198,11 @@ impl Metrics {
     /// Counts one comparison with the kernel's counters.
     pub fn compared(&self) {
         self.comparisons.inc();
+    }
+
+    /// Counts SYN cookies that failed, which only the kernel's own counter tells.
+    pub fn cookies_failed(&self, count: u64) {
+        self.handshakes.cookies_failed(count);
     }
 
     /// Sets our count minus the kernel's.

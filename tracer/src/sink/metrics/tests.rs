@@ -200,7 +200,7 @@ fn segments_sent_again() {
 #[test]
 fn a_sent_reset_has_the_kernels_reason_and_a_received_one_none() {
     let sent = |number| {
-        let what = What::ResetSent { reason: ResetReason::Other, number, active: false };
+        let what = What::ResetSent { reason: ResetReason::Other, number, active: false, answers_syn: false };
         recorded(StepKind::Reset { sent: true }, what, None)
     };
     assert_eq!(sent(1), once(&[r#"resets_total{direction="sent",reason="no_socket"}"#]));
@@ -216,7 +216,8 @@ fn a_sent_reset_has_the_kernels_reason_and_a_received_one_none() {
 #[test]
 fn a_kernel_without_reasons_says_unsupported() {
     let metrics = Metrics::new(&Kernel::default()).expect("distinct names");
-    let event = event(What::ResetSent { reason: ResetReason::Unknown, number: 0, active: true });
+    let event =
+        event(What::ResetSent { reason: ResetReason::Unknown, number: 0, active: true, answers_syn: false });
     let kind = StepKind::Reset { sent: true };
     let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
     assert_eq!(
@@ -313,7 +314,11 @@ fn time_wait_restarted_and_skipped() {
 #[test]
 fn what_changes_nothing_moves_nothing() {
     assert_eq!(step(StepKind::Destroyed), []);
-    assert_eq!(step(StepKind::Duplicate), []);
+}
+
+#[test]
+fn a_doubled_record_is_told_apart_from_the_first() {
+    assert_eq!(step(StepKind::Duplicate), once(&[r#"events_doubled_total{hook="inet_sock_set_state"}"#]));
 }
 
 #[test]
@@ -458,6 +463,7 @@ const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("conformance_inconclusive_total", "counter", &["cause"]),
     ("events_total", "counter", &["hook", "outcome"]),
     ("events_invalid_total", "counter", &["hook"]),
+    ("events_doubled_total", "counter", &["hook"]),
     ("event_lag_seconds", "histogram", &[]),
     ("ring_bytes", "gauge", &[]),
     ("ring_capacity_bytes", "gauge", &[]),
@@ -565,6 +571,7 @@ fn the_first_scrape_has_every_label_value_with_0() {
         for outcome in ["delivered", "filtered", "ring_full", "missed"] {
             has(format!(r#"events_total{{hook="{hook}",outcome="{outcome}"}}"#));
         }
+        has(format!(r#"events_doubled_total{{hook="{hook}"}}"#));
         has(format!(r#"hook_attached{{hook="{hook}",kind="tp_btf"}}"#));
     }
 }

@@ -50,8 +50,8 @@ impl TimeWait {
         let skipped = family::counters(
             registry,
             "time_wait_skipped_total",
-            "Connections that owed TIME_WAIT and got none, by cause; overflow: no room for a minisocket \
-             (tcp_max_tw_buckets or memory).",
+            "Connections that owed TIME_WAIT, at once or after the peer's FIN, and got no minisocket, by cause; overflow: \
+             no room for one (tcp_max_tw_buckets or memory). The kernel's TCPTimeWaitOverflow.",
             &["cause"],
         )?;
         let paths = TimewaitPath::ALL.iter().map(|path| path.name()).chain([UNKNOWN]);

@@ -4,10 +4,11 @@ use std::{borrow::Cow, net::SocketAddr};
 
 use serde::Serialize;
 
-use super::{Epoch, reset_reason, seconds};
+use super::{reset_reason, seconds};
 use crate::{
     decode::Kernel,
     event::{Event, Task, What},
+    sink::violations::{Scene, Violation},
     step::{Finding, StepKind, TimewaitPath, Untimed},
 };
 
@@ -37,6 +38,9 @@ struct Line<'a> {
     step: Body,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     judged: Option<Judged>,
+    /// The connection's story and all that the verdict rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violation: Option<Violation>,
 }
 
 /// Left out where no socket was involved, as for a reset that answers a segment for nobody.
@@ -111,17 +115,16 @@ struct Judged {
 pub(super) fn line(
     lines: &mut Vec<u8>,
     finding: &Finding<'_>,
-    epoch: &Epoch,
+    scene: &Scene,
     kernel: &Kernel,
 ) -> serde_json::Result<()> {
     let event = finding.step.event;
     let flow = finding.step.flow();
     let owner = finding.step.connection.and_then(|connection| connection.owner.as_ref());
-    let (kind, step) = body(&finding.step.kind, event, kernel);
     let line = Line {
-        timestamp: format!("{:.9}", epoch.wall_at(event.time)),
+        timestamp: format!("{:.9}", scene.anchor.wall_at(event.time)),
         time_ns: event.time,
-        kind,
+        kind: finding.step.kind.name(),
         hook: event.hook.name(),
         cookie: event.socket.cookie,
         netns: event.socket.netns,
@@ -134,27 +137,28 @@ pub(super) fn line(
         comm: event.task.as_ref().map(Task::name),
         owner_pid: owner.map(|task| task.pid),
         owner_comm: owner.map(Task::name),
-        step,
+        step: body(&finding.step.kind, event, kernel),
         judged: finding.judgement.map(|judgement| Judged {
             verdict: judgement.verdict.class(),
             rule: judgement.verdict.name(),
             noted: judgement.noted.map(model::linux::DeviationId::name),
             cause: judgement.cause.map(model::linux::CloseCause::name),
         }),
+        violation: Violation::of(finding, scene),
     };
     serde_json::to_writer(&mut *lines, &line)?;
     lines.push(b'\n');
     Ok(())
 }
 
-fn body(kind: &StepKind, event: &Event, kernel: &Kernel) -> (&'static str, Body) {
+fn body(kind: &StepKind, event: &Event, kernel: &Kernel) -> Body {
     match *kind {
         StepKind::Transition { transition, evidence, spent, .. } => {
             let srtt = match event.what {
                 What::Transition { srtt, .. } => srtt,
                 _ => 0,
             };
-            let body = Body::Transition {
+            Body::Transition {
                 from: transition.from.name(),
                 to: transition.to.name(),
                 spent_seconds: spent.map(seconds),
@@ -164,44 +168,37 @@ fn body(kind: &StepKind, event: &Event, kernel: &Kernel) -> (&'static str, Body)
                 nxt: evidence.nxt,
                 write_seq: evidence.write_seq,
                 rcv_nxt: evidence.rcv_nxt,
-            };
-            ("transition", body)
+            }
         }
-        StepKind::Handshake { role, result, duration } => {
-            let body = Body::Handshake {
-                role: role.name(),
-                result: result.name(),
-                duration_seconds: duration.ok().map(seconds),
-                untimed: duration.err().map(Untimed::name),
-            };
-            ("handshake", body)
-        }
-        StepKind::SynRetransmit => ("syn_retransmit", Body::Nothing {}),
-        StepKind::SynAckRetransmit => ("synack_retransmit", Body::Nothing {}),
+        StepKind::Handshake { role, result, duration } => Body::Handshake {
+            role: role.name(),
+            result: result.name(),
+            duration_seconds: duration.ok().map(seconds),
+            untimed: duration.err().map(Untimed::name),
+        },
         StepKind::Reset { sent } => {
             let direction = if sent { "sent" } else { "received" };
-            ("reset", Body::Reset { direction, reason: reset_reason(event, kernel) })
+            Body::Reset { direction, reason: reset_reason(event, kernel) }
         }
-        StepKind::RequestBegun => ("request_begun", Body::Nothing {}),
         StepKind::RequestEnded { completed, lived } => {
-            ("request_ended", Body::RequestEnded { completed, lived_seconds: lived.map(seconds) })
+            Body::RequestEnded { completed, lived_seconds: lived.map(seconds) }
         }
         StepKind::TimewaitBegun { path, substate } => {
             let path = path.map(TimewaitPath::name);
-            ("timewait_begun", Body::TimewaitBegun { substate: substate.name(), path })
+            Body::TimewaitBegun { substate: substate.name(), path }
         }
-        StepKind::TimewaitConverted => ("timewait_converted", Body::Nothing {}),
-        StepKind::TimewaitRestarted => ("timewait_restarted", Body::Nothing {}),
-        StepKind::TimewaitEnded { substate, cause, lived } => {
-            let body = Body::TimewaitEnded {
-                substate: substate.name(),
-                end: cause.name(),
-                lived_seconds: lived.map(seconds),
-            };
-            ("timewait_ended", body)
-        }
-        StepKind::TimewaitSkipped => ("timewait_skipped", Body::Nothing {}),
-        StepKind::Destroyed => ("destroyed", Body::Nothing {}),
-        StepKind::Duplicate => ("duplicate", Body::Nothing {}),
+        StepKind::TimewaitEnded { substate, cause, lived } => Body::TimewaitEnded {
+            substate: substate.name(),
+            end: cause.name(),
+            lived_seconds: lived.map(seconds),
+        },
+        StepKind::SynRetransmit
+        | StepKind::SynAckRetransmit
+        | StepKind::RequestBegun
+        | StepKind::TimewaitConverted
+        | StepKind::TimewaitRestarted
+        | StepKind::TimewaitSkipped
+        | StepKind::Destroyed
+        | StepKind::Duplicate => Body::Nothing {},
     }
 }

@@ -5,8 +5,9 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use model::Verdict;
 
-use super::{Epoch, reset_reason};
+use super::reset_reason;
 use crate::{
+    anchor::Anchor,
     decode::Kernel,
     event::{Family, What},
     step::{Finding, StepKind},
@@ -61,7 +62,7 @@ impl Table {
     }
 
     /// Appends a finding.
-    pub(super) fn row(&self, lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Epoch, kernel: &Kernel) {
+    pub(super) fn row(&self, lines: &mut Vec<u8>, finding: &Finding<'_>, epoch: &Anchor, kernel: &Kernel) {
         let event = finding.step.event;
         let flow = finding.step.flow();
         let task = finding.step.task();
@@ -75,7 +76,7 @@ impl Table {
             .map(|end| if finding.step.has_socket() { end.to_string() } else { unknown() });
         let (what, nanoseconds) = describe(finding, kernel);
         let cells = [
-            decimals(epoch.elapsed(event.time), 1_000_000_000),
+            decimals(event.time.saturating_sub(epoch.monotonic_ns), 1_000_000_000),
             task.map_or_else(unknown, |task| task.pid.to_string()),
             task.map_or_else(unknown, |task| printable(&task.name())),
             family.to_owned(),

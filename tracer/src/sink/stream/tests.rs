@@ -8,8 +8,9 @@ use model::{
     linux::{Code, DeviationId, LinuxState, ResetReason, ViolationId},
 };
 
-use super::{Epoch, Format, Selection, Shown, Stream, Table, WriteError};
+use super::{Format, Selection, Shown, Stream, Table, WriteError};
 use crate::{
+    anchor::Anchor,
     checker,
     decode::Kernel,
     event::What,
@@ -20,8 +21,9 @@ use crate::{
 
 const SECOND: u64 = 1_000_000_000;
 
-fn epoch() -> Epoch {
-    Epoch { monotonic: 5 * SECOND, wall: "2026-01-02T03:04:05Z".parse().unwrap() }
+fn epoch() -> Anchor {
+    let wall: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    Anchor { monotonic_ns: 5 * SECOND, wall_ns: wall.as_nanosecond().try_into().unwrap() }
 }
 
 /// A kernel with one reason for a reset.
@@ -139,7 +141,8 @@ fn a_task_cannot_command_the_terminal() {
 fn more() -> Vec<Seen> {
     let at = |kind| life()[0].clone().into_step(kind);
     let mut reset = at(StepKind::Reset { sent: true });
-    reset.event.what = What::ResetSent { reason: ResetReason::AbortOnClose, number: 17, active: true };
+    reset.event.what =
+        What::ResetSent { reason: ResetReason::AbortOnClose, number: 17, active: true, answers_syn: false };
     vec![
         at(StepKind::Handshake {
             role: Role::Client,
@@ -308,4 +311,21 @@ fn a_reset_of_no_socket_has_no_ends() {
         table.lines().nth(1),
         Some("-                    -                    RST sent tcp_abort_on_close")
     );
+}
+
+#[test]
+fn a_violation_brings_all_that_it_rests_on() {
+    let line = write(Format::Json, Selection::default(), &life()[5..]);
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let violation = &line["violation"];
+    assert_eq!((&line["verdict"], &violation["rule"]), (&"violation".into(), &"sequence-order".into()));
+    assert_eq!(violation["clause"], "3.4; 3.3.1");
+    assert_eq!(
+        (&violation["fields"]["snd_una"], &violation["fields"]["rcv_nxt"]),
+        (&1001.into(), &2001.into())
+    );
+    assert!(violation["kernel"].as_str().is_some_and(|release| !release.is_empty()), "{violation}");
+    assert!(violation["story"].is_array() && violation["history"].is_object(), "{violation}");
+    let healthy = write(Format::Json, Selection::default(), &life()[..1]);
+    assert!(!healthy.contains("violation"), "{healthy}");
 }

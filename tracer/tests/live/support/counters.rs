@@ -56,6 +56,21 @@ impl Host {
         self.0.keys().eq(other.0.keys())
     }
 
+    /// As [`Host::moved_since`], but for what happened in one namespace.
+    pub fn moved_elsewhere_since(&self, earlier: &Self, namespace: &Namespace) -> Vec<String> {
+        let inode = namespace.inode();
+        let elsewhere = |host: &Self| {
+            Self(
+                host.0
+                    .iter()
+                    .filter(|(found, _)| **found != inode)
+                    .map(|(found, counters)| (*found, counters.clone()))
+                    .collect(),
+            )
+        };
+        elsewhere(self).moved_since(&elsewhere(earlier))
+    }
+
     /// What has opened, failed or closed in between; nothing: quiet. Segments may have moved: asking the agent takes some.
     pub fn moved_since(&self, earlier: &Self) -> Vec<String> {
         const MOVES: [&str; 6] = [
@@ -85,16 +100,24 @@ pub fn of(namespace: &Namespace) -> Counters {
 
 /// Sockets by state, of every namespace of the host, as `/proc/net/tcp` lists them: minisockets by their substate.
 pub fn sockets() -> BTreeMap<&'static str, u64> {
-    let mut counts: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
-    for tables in in_each_namespace(|| [net("tcp"), net("tcp6")]).values() {
-        for line in tables.iter().flat_map(|table| table.lines().skip(1)) {
-            let number =
-                line.split_ascii_whitespace().nth(3).and_then(|field| usize::from_str_radix(field, 16).ok());
-            let state = number
-                .and_then(|number| STATES.get(number.checked_sub(1)?))
-                .expect("a state in /proc/net/tcp");
-            *counts.get_mut(state).expect("every state has a count") += 1;
+    let mut sums: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
+    for counts in in_each_namespace(sockets_here).values() {
+        for (state, count) in counts {
+            *sums.get_mut(state).expect("every state has a count") += count;
         }
+    }
+    sums
+}
+
+/// As [`sockets`], of the thread's namespace alone.
+pub fn sockets_here() -> BTreeMap<&'static str, u64> {
+    let mut counts: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
+    for line in [net("tcp"), net("tcp6")].iter().flat_map(|table| table.lines().skip(1)) {
+        let number =
+            line.split_ascii_whitespace().nth(3).and_then(|field| usize::from_str_radix(field, 16).ok());
+        let state =
+            number.and_then(|number| STATES.get(number.checked_sub(1)?)).expect("a state in /proc/net/tcp");
+        *counts.get_mut(state).expect("every state has a count") += 1;
     }
     counts
 }

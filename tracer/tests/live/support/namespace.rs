@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -39,6 +39,11 @@ impl Namespace {
     /// Its name, as `ip netns` knows it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its inode number, as `lsns -t net` lists it.
+    pub fn inode(&self) -> u64 {
+        self.handle.metadata().expect("the namespace's file").ino()
     }
 
     /// Runs `work` on a thread of its own inside; sockets made there belong to the namespace for good.

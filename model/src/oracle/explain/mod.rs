@@ -1,28 +1,28 @@
 //! One observation put to one candidate: every way in which it fits.
 
-use super::candidate::{Candidate, OPEN_CHOICES, Terms};
-use super::departure::Departures;
+mod expiries;
+mod received;
+
+use super::Tap;
+use super::candidate::{Candidate, Terms};
+use super::departure::{DEPARTURES, Departures};
 use super::hidden::Guesses;
 use super::observation::{Kind, Observation, Transition};
 use super::set::Set;
 use super::verdict::{Mismatch, Violation};
 use crate::effect::Effects;
-use crate::event::{Call, Event, Timer};
+use crate::event::{Call, Event};
 use crate::rule::Trail;
-use crate::segment::{Flags, Segment};
-use crate::seq::Seq;
+use crate::segment::Flags;
 use crate::state::State;
-use crate::step::Choices;
 use crate::tcb::Fin;
+use received::remember_offer;
 
 /// Unseen events between two observations, at most: to close, say, a connection that was never seen to open.
 const MAX_UNSEEN: u8 = 3;
 
 /// Departures that one explanation may need and that nothing has proved yet.
 const MAX_UNPROVEN: u32 = 2;
-
-/// The timers that have to end in time; the others depend on measurements of the endpoint's own.
-const PUNCTUAL: [Timer; 3] = [Timer::TimeWait, Timer::User, Timer::FinWait2];
 
 /// An observation being explained.
 pub(super) struct Attempt<'a, const N: usize> {
@@ -88,7 +88,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
 
     /// With a tap missing there is enough to guess: one unproven departure at a time.
     fn is_plausible(&self, candidate: &Candidate) -> bool {
-        let most = if self.terms.tap == super::Tap::FULL { MAX_UNPROVEN } else { 1 };
+        let most = if self.terms.tap == Tap::FULL { MAX_UNPROVEN } else { 1 };
         candidate.departures.without(self.proven).len() <= most
     }
 
@@ -110,7 +110,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
     fn explain_from(&mut self, candidate: &Candidate, unseen: u8) {
         let terms = self.terms;
         let mut candidate = *candidate;
-        if terms.tap != super::Tap::FULL {
+        if terms.tap != Tap::FULL {
             candidate.open_unknown_windows(terms);
         }
         match self.overdue(&candidate) {
@@ -169,66 +169,6 @@ impl<'a, const N: usize> Attempt<'a, N> {
         remember_offer(candidate, &mut guessed, event);
         if !guessed.same(candidate) {
             self.explain_from(&guessed, unseen);
-        }
-    }
-
-    /// The timer that must have expired by now.
-    fn overdue(&self, candidate: &Candidate) -> Option<(Timer, u64)> {
-        let tap = self.terms.tap;
-        let late = |timer| {
-            let (_, latest) = candidate.expiry(timer, &self.terms.tolerance);
-            let known = tap.received && (tap.calls || timer == Timer::TimeWait);
-            (known && latest < self.observation.at && PUNCTUAL.contains(&timer)).then_some((timer, latest))
-        };
-        candidate.timers_that_end().find_map(late)
-    }
-
-    /// The candidate with a timer expired just now, which changed its state.
-    fn expire(&mut self, candidate: &Candidate, timer: Timer, unseen: u8) {
-        let mut ended = *candidate;
-        ended.guesses = ended.guesses.saturating_add(1);
-        ended.end_timer(self.terms, self.out, self.observation.at, timer);
-        if ended.tcb.state != candidate.tcb.state {
-            self.explain_from(&ended, unseen);
-        }
-        self.vary(candidate, &ended, &Event::Expires(timer), unseen);
-    }
-
-    /// Timers that may have expired unseen.
-    fn expiries(&mut self, candidate: &Candidate, unseen: u8) {
-        // A reset may be the first sign of an end.
-        let shows = match self.observation.kind {
-            Kind::Transition(_) => true,
-            Kind::Sent(segment) => segment.has(Flags::RST),
-            _ => false,
-        };
-        let settled = candidate.shown == candidate.tcb.state;
-        if self.terms.tap.transitions && !(shows && settled) {
-            return;
-        }
-        for timer in candidate.timers_that_end() {
-            let (earliest, _) = candidate.expiry(timer, &self.terms.tolerance);
-            if earliest <= self.observation.at {
-                self.expire(candidate, timer, unseen);
-            }
-        }
-        if !self.terms.tap.sent
-            && let Some(sent) = candidate.all_sent_unseen()
-        {
-            self.expire(&sent, Timer::Retransmit, unseen);
-        }
-    }
-
-    // The same expiry under other readings of the profile.
-    fn vary(&mut self, before: &Candidate, after: &Candidate, event: &Event, unseen: u8) {
-        for way in each(after.other_ways(before, event)) {
-            let mut other = *before;
-            other.departures = other.departures.with(way);
-            other.run(self.terms, self.out, self.observation.at, event);
-            let ends = other.tcb.state != before.tcb.state;
-            if ends && !other.same(after) && self.is_plausible(&other) {
-                self.explain_from(&other, unseen);
-            }
         }
     }
 
@@ -310,94 +250,13 @@ impl<'a, const N: usize> Attempt<'a, N> {
         }
         differs
     }
-
-    fn received(&mut self, candidate: &Candidate, segment: &Segment) -> Result<(), Mismatch> {
-        let terms = self.terms;
-        let mut before = *candidate;
-        if segment.has(Flags::ACK) && !terms.tap.sent {
-            if !before.iss_known {
-                // Or it acknowledges nothing that was sent.
-                let mut other = before;
-                other.rebase(segment.ack + 0x2000_0000);
-                other.iss_known = false;
-                self.event(&other, &Event::Arrives(*segment))?;
-                let counted = before.tcb.snd.nxt - before.tcb.snd.iss;
-                before.rebase(segment.ack - counted);
-            }
-            let without = before;
-            before.sent_unseen(terms, segment.ack);
-            if before.tcb.state == State::SynSent && !before.same(&without) {
-                // Or no text rode on the SYN, and this acknowledges nothing that was sent.
-                self.event(&without, &Event::Arrives(*segment))?;
-            }
-        }
-        if terms.tap.sent && segment.has(Flags::ACK) {
-            before.unsent(segment.ack)?;
-        }
-        before.count_duplicates(segment);
-        let event = Event::Arrives(*segment);
-        self.event(&before, &event)?;
-        let rcv = &before.tcb.rcv;
-        let needed = segment.end().max(segment.seq + u32::from(segment.seq != rcv.nxt)) - rcv.nxt;
-        // Text at RCV.NXT can wait until the ACK shows how much was taken.
-        let matters =
-            before.tcb.state.is_synchronized() && (segment.seq.gt(rcv.nxt) || segment.has(Flags::FIN));
-        if !terms.tap.calls && matters && needed > rcv.wnd && needed < 1 << 30 {
-            // The user may have read unseen, and opened the window further than was told (3.8.6.2.2).
-            let mut other = before;
-            other.tcb.rcv.wnd = needed;
-            self.event(&other, &event)?;
-        }
-        if let Some(other) = before.closed_before_the_handshake(terms) {
-            self.event(&other, &event)?;
-        }
-        let stamped = before.tcb.agreed.timestamps.is_some();
-        if !terms.tap.sent && stamped && before.tcb.rcv.last_ack != before.tcb.rcv.nxt {
-            // An ACK may have left unseen; Last.ACK.sent decides about TS.Recent (RFC 7323, 4.3).
-            let mut other = before;
-            other.acknowledged();
-            self.event(&other, &event)?;
-        }
-        self.other_choices(&before, segment, &event);
-        Ok(())
-    }
-
-    /// What only the endpoint knows about a segment: whether a cookie is valid, whether somebody listens.
-    fn other_choices(&mut self, before: &Candidate, segment: &Segment, event: &Event) {
-        let profile = &self.terms.profile;
-        let state = before.tcb.state;
-        let choices =
-            if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0 {
-                Choices { valid_fast_open: true, ..OPEN_CHOICES }
-            } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
-                Choices { valid_cookie: Some(536), ..OPEN_CHOICES }
-            } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
-                Choices { listener: false, ..OPEN_CHOICES }
-            } else {
-                return;
-            };
-        let mut other = *before;
-        other.run_with(self.terms, self.out, self.observation.at, event, &choices);
-        remember_offer(before, &mut other, event);
-        self.push(&other);
-    }
 }
 
 /// Each of a set by itself.
 fn each(departures: Departures) -> impl Iterator<Item = Departures> {
-    (0..if departures.is_empty() { 0 } else { super::DEPARTURES.len() })
+    (0..if departures.is_empty() { 0 } else { DEPARTURES.len() })
         .map(Departures::of)
         .filter(move |one| one.without(departures).is_empty())
-}
-
-fn remember_offer(before: &Candidate, after: &mut Candidate, event: &Event) {
-    if let Event::Arrives(segment) = event
-        && segment.has(Flags::SYN)
-        && after.tcb.state != before.tcb.state
-        && !matches!(after.tcb.state, State::Closed | State::Listen)
-    {
-        after.offer = segment.options;
-    }
 }
 
 impl Candidate {
@@ -408,50 +267,5 @@ impl Candidate {
         closed.tcb.snd.fin = Fin::Wanted;
         closed.guesses = closed.guesses.saturating_add(1);
         may.then_some(closed)
-    }
-
-    /// What is acknowledged has been sent.
-    fn unsent(&self, ack: Seq) -> Result<(), Mismatch> {
-        let snd = &self.tcb.snd;
-        let counted = self.iss_known && ack.gt(snd.una) && ack.le(snd.nxt);
-        let unsent = self.due().iter().find(|due| {
-            !due.flags.has(Flags::RST) && counted && ack.gt(due.seq) && self.tcb.state != State::Listen
-        });
-        unsent.map_or(Ok(()), |due| Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq }))
-    }
-
-    /// The user may have read unseen, and the window be larger than was told.
-    fn note_refused(&mut self, before: Seq, segment: &Segment) {
-        let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
-        let end = start + segment.len;
-        let refused = segment.len > 0 && start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
-        let known = self.refused.saturating_sub(next - before);
-        self.refused = if refused { known.max(end - next) } else { known };
-    }
-
-    fn count_duplicates(&mut self, segment: &Segment) {
-        let snd = &self.tcb.snd;
-        if segment.ack.gt(snd.una) && segment.ack.le(snd.nxt) {
-            self.duplicates = 0;
-        } else if segment.seq_len() == 0 && segment.ack == snd.una && self.tcb.in_flight() {
-            self.duplicates = self.duplicates.saturating_add(1);
-        }
-    }
-
-    fn end_timer(&mut self, terms: &Terms, out: &mut Effects, now: u64, timer: Timer) {
-        if timer == Timer::Retransmit && !terms.tap.sent {
-            // Nobody counted the retransmissions.
-            self.tcb.rtt.retransmits = u8::MAX;
-            self.tcb.rtt.since = 0;
-        }
-        if timer == Timer::KeepAlive && !terms.tap.sent {
-            self.tcb.rtt.keep_alive_probes = u8::MAX;
-        }
-        // A count of retransmissions is exact; a time is as exact as any timer.
-        let early = match timer {
-            Timer::Retransmit => now.saturating_add(now.saturating_sub(self.tcb.rtt.since) / 20),
-            _ => now,
-        };
-        self.run(terms, out, early, &Event::Expires(timer));
     }
 }

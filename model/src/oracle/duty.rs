@@ -1,0 +1,154 @@
+//! What an explanation owes the observer: segments, an ACK, a transition, each by a certain time.
+
+use super::candidate::{Candidate, Terms};
+use super::departure::Departures;
+use super::verdict::Mismatch;
+use crate::event::Timer;
+use crate::rule::Rule;
+use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
+
+/// A segment that has to leave: SYN, SYN+ACK, a reset, or the FIN of a CLOSE before the handshake is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub seq: Seq,
+    pub ack: Seq,
+    pub flags: Flags,
+    pub by: u64,
+}
+
+/// The most segments that may be due at once. A reset beyond them is permitted, and no longer demanded.
+const MAX_DUE: usize = 4;
+
+/// The segments that are due, in the order in which they became so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dues {
+    list: [Due; MAX_DUE],
+    used: usize,
+}
+
+impl Dues {
+    pub(super) const NONE: Self =
+        Self { list: [Due { seq: Seq(0), ack: Seq(0), flags: Flags::NONE, by: 0 }; MAX_DUE], used: 0 };
+
+    pub(super) fn as_slice(&self) -> &[Due] {
+        self.list.get(..self.used).unwrap_or_default()
+    }
+
+    /// The segment has left.
+    pub(super) fn settle(&mut self, index: usize) {
+        if index < self.used {
+            self.list.copy_within(index + 1..self.used, index);
+            self.used -= 1;
+        }
+    }
+
+    pub(super) fn owe(&mut self, segment: &Segment, by: u64) {
+        let due = Due { seq: segment.seq, ack: segment.ack, flags: segment.flags, by };
+        let same = |d: &Due| d.seq == due.seq && d.flags == due.flags && !due.flags.has(Flags::RST);
+        if self.as_slice().iter().any(same) {
+            return;
+        }
+        if self.used == MAX_DUE {
+            self.settle(0);
+        }
+        if let Some(slot) = self.list.get_mut(self.used) {
+            *slot = due;
+            self.used += 1;
+        }
+    }
+
+    /// What the TCB owed goes with it, but for its last resets.
+    pub(super) fn keep_resets(&mut self) {
+        let mut index = 0;
+        while let Some(due) = self.as_slice().get(index) {
+            if due.flags.has(Flags::RST) { index += 1 } else { self.settle(index) }
+        }
+    }
+
+    /// Our numbers begin elsewhere. A reset answers with the peer's.
+    pub(super) fn shift(&mut self, by: u32) {
+        for due in self.list.iter_mut().take(self.used).filter(|due| !due.flags.has(Flags::RST)) {
+            due.seq += by;
+        }
+    }
+}
+
+/// Whether an ACK has to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Duty {
+    None,
+    /// For a segment that was dropped. Linux limits these (`tcp_invalid_ratelimit`).
+    Should,
+    /// For text, FIN or SYN.
+    Must,
+}
+
+impl Candidate {
+    pub(super) fn due(&self) -> &[Due] {
+        self.dues.as_slice()
+    }
+
+    pub(super) fn want_ack(&mut self, by: u64) {
+        let duty = self.last.as_slice().iter().fold(Duty::None, |duty, rule| {
+            duty.max(match rule {
+                Rule::Txt1
+                | Rule::Fin1
+                | Rule::Fin2
+                | Rule::Fin3
+                | Rule::Fin4
+                | Rule::Fin5
+                | Rule::Fin6
+                | Rule::Seq2t
+                | Rule::SegSs6 => Duty::Must,
+                Rule::Seq3 | Rule::Seq4 | Rule::Ack14 => Duty::Should,
+                _ => Duty::None,
+            })
+        });
+        if duty > Duty::None {
+            self.duty = self.duty.max(duty);
+            self.ack_by = self.ack_by.min(by);
+        }
+    }
+
+    /// An ACK of RCV.NXT has left.
+    pub(super) fn acknowledged(&mut self) {
+        self.duty = Duty::None;
+        self.ack_by = u64::MAX;
+        let rcv = &mut self.tcb.rcv;
+        rcv.last_ack = rcv.nxt;
+        rcv.unacked = 0;
+        self.tcb.timers = self.tcb.timers.without(Timer::DelayedAck);
+    }
+
+    /// What had to be seen before `now` and was not. A duty that Linux is known to neglect becomes a departure.
+    pub(super) fn overdue(&mut self, terms: &Terms, now: u64) -> Result<(), Mismatch> {
+        if terms.tap.sent {
+            if let Some(due) = self.due().iter().find(|due| due.by < now) {
+                return Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq });
+            }
+            if self.ack_by < now {
+                if self.duty == Duty::Must {
+                    return Err(Mismatch::NoAck { expected: self.tcb.rcv.nxt });
+                }
+                self.departures = self.departures.with(Departures::UNANSWERED);
+                self.duty = Duty::None;
+                self.ack_by = u64::MAX;
+            }
+        } else {
+            self.dues = Dues::NONE;
+            self.duty = Duty::None;
+            self.ack_by = u64::MAX;
+        }
+        let late = self.moved_at.saturating_add(terms.tolerance.prompt) < now;
+        if self.tcb.state != self.shown && terms.tap.transitions && late {
+            return Err(self.unshown());
+        }
+        Ok(())
+    }
+
+    /// The transition that has not been seen.
+    pub(super) fn unshown(&self) -> Mismatch {
+        Mismatch::NoTransition { from: self.shown, to: self.tcb.state }
+    }
+}

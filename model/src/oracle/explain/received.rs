@@ -1,0 +1,137 @@
+//! A segment that arrived, put to one candidate.
+
+use super::Attempt;
+use crate::event::Event;
+use crate::oracle::advance::OPEN_CHOICES;
+use crate::oracle::candidate::{Candidate, DUPLICATES};
+use crate::oracle::verdict::Mismatch;
+use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
+use crate::state::State;
+use crate::step::Choices;
+
+impl<const N: usize> Attempt<'_, N> {
+    pub(super) fn received(&mut self, candidate: &Candidate, segment: &Segment) -> Result<(), Mismatch> {
+        let terms = self.terms;
+        let mut before = *candidate;
+        if segment.has(Flags::ACK) && !terms.tap.sent {
+            if !before.iss_known {
+                // Or it acknowledges nothing that was sent.
+                let mut other = before;
+                other.rebase(segment.ack + 0x2000_0000);
+                other.iss_known = false;
+                self.event(&other, &Event::Arrives(*segment))?;
+                let counted = before.tcb.snd.nxt - before.tcb.snd.iss;
+                before.rebase(segment.ack - counted);
+            }
+            let without = before;
+            before.sent_unseen(terms, segment.ack);
+            if before.tcb.state == State::SynSent && !before.same(&without) {
+                // Or no text rode on the SYN, and this acknowledges nothing that was sent.
+                self.event(&without, &Event::Arrives(*segment))?;
+            }
+        }
+        if terms.tap.sent && segment.has(Flags::ACK) {
+            before.unsent(segment.ack)?;
+        }
+        before.count_duplicates(segment);
+        let event = Event::Arrives(*segment);
+        self.event(&before, &event)?;
+        let rcv = &before.tcb.rcv;
+        let needed = segment.end().max(segment.seq + u32::from(segment.seq != rcv.nxt)) - rcv.nxt;
+        // Text at RCV.NXT can wait until the ACK shows how much was taken.
+        let matters =
+            before.tcb.state.is_synchronized() && (segment.seq.gt(rcv.nxt) || segment.has(Flags::FIN));
+        if !terms.tap.calls && matters && needed > rcv.wnd && needed < 1 << 30 {
+            // The user may have read unseen, and opened the window further than was told (3.8.6.2.2).
+            let mut other = before;
+            other.tcb.rcv.wnd = needed;
+            self.event(&other, &event)?;
+        }
+        if let Some(other) = before.closed_before_the_handshake(terms) {
+            self.event(&other, &event)?;
+        }
+        let stamped = before.tcb.agreed.timestamps.is_some();
+        if !terms.tap.sent && stamped && before.tcb.rcv.last_ack != before.tcb.rcv.nxt {
+            // An ACK may have left unseen; Last.ACK.sent decides about TS.Recent (RFC 7323, 4.3).
+            let mut other = before;
+            other.acknowledged();
+            self.event(&other, &event)?;
+        }
+        self.other_choices(&before, segment, &event);
+        Ok(())
+    }
+
+    /// What only the endpoint knows about a segment: whether a cookie is valid, whether somebody listens.
+    fn other_choices(&mut self, before: &Candidate, segment: &Segment, event: &Event) {
+        let profile = &self.terms.profile;
+        let state = before.tcb.state;
+        let choices =
+            if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0 {
+                Choices { valid_fast_open: true, ..OPEN_CHOICES }
+            } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
+                Choices { valid_cookie: Some(536), ..OPEN_CHOICES }
+            } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+                Choices { listener: false, ..OPEN_CHOICES }
+            } else {
+                return;
+            };
+        let mut other = *before;
+        other.run_with(self.terms, self.out, self.observation.at, event, &choices);
+        remember_offer(before, &mut other, event);
+        self.push(&other);
+    }
+}
+
+/// The options of the SYN that began this connection.
+pub(super) fn remember_offer(before: &Candidate, after: &mut Candidate, event: &Event) {
+    if let Event::Arrives(segment) = event
+        && segment.has(Flags::SYN)
+        && after.tcb.state != before.tcb.state
+        && !matches!(after.tcb.state, State::Closed | State::Listen)
+    {
+        after.offer = segment.options;
+    }
+}
+
+impl Candidate {
+    /// What is acknowledged has been sent.
+    fn unsent(&self, ack: Seq) -> Result<(), Mismatch> {
+        let snd = &self.tcb.snd;
+        let counted = self.iss_known && ack.gt(snd.una) && ack.le(snd.nxt);
+        let unsent = self.due().iter().find(|due| {
+            !due.flags.has(Flags::RST) && counted && ack.gt(due.seq) && self.tcb.state != State::Listen
+        });
+        unsent.map_or(Ok(()), |due| Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq }))
+    }
+
+    /// The user may have read unseen, and the window be larger than was told.
+    pub(super) fn note_refused(&mut self, before: Seq, segment: &Segment) {
+        let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
+        let end = start + segment.len;
+        let refused = segment.len > 0 && start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
+        let known = self.refused.saturating_sub(next - before);
+        self.refused = if refused { known.max(end - next) } else { known };
+    }
+
+    /// RCV.NXT is seen beyond what the told window takes: so the user had read.
+    pub(in crate::oracle) fn take_refused(&mut self, upto: Seq) {
+        let taken = upto - self.tcb.rcv.nxt;
+        if taken > 0 && taken <= self.refused {
+            (self.tcb.rcv.nxt, self.tcb.rcv.wnd) = (upto, 0);
+            self.refused = 0;
+        }
+    }
+
+    fn count_duplicates(&mut self, segment: &Segment) {
+        let snd = &self.tcb.snd;
+        if segment.ack.gt(snd.una) && segment.ack.le(snd.nxt) {
+            // What was outstanding when something was sent again is taken for lost, too: an ACK that falls short of it
+            // calls for the next segment (RFC 5681, 3.1; RFC 6582, 3.2).
+            let short = self.tcb.rtt.recover.is_some_and(|until| segment.ack.lt(until));
+            self.duplicates = if short { DUPLICATES } else { 0 };
+        } else if segment.seq_len() == 0 && segment.ack == snd.una && self.tcb.in_flight() {
+            self.duplicates = self.duplicates.saturating_add(1);
+        }
+    }
+}
