@@ -88,7 +88,10 @@ impl Peer {
         let output = fs::read_to_string(&self.output)?;
         // Each event's line begins with the socket's kernel address; headings do not.
         let lines = output.lines().filter(|line| line.starts_with("ffff"));
-        Ok(Seen { lines: lines.count() as u64, lost: lost(&self.words()) })
+        // tcpstates tells its losses on standard error, bpftrace among its output.
+        let remarks = output.lines().filter(|line| !line.starts_with("ffff"));
+        let lost = lost(&self.words()) + remarks.map(lost).sum::<u64>();
+        Ok(Seen { lines: lines.count() as u64, lost })
     }
 
     fn words(&self) -> String {
