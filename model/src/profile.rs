@@ -3,6 +3,8 @@
 //! Where RFC 9293 leaves a choice, contradicts itself or is silent, a field here says what is done, and
 //! [`crate::contradiction`] cites the clauses. Times are in microseconds.
 
+use crate::state::State;
+
 /// Where ABORT leaves its issuer (contradiction 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterReset {
@@ -113,6 +115,8 @@ pub struct Limits {
     pub rto_min: u64,
     /// Largest RTO (RFC 6298, 2.5).
     pub rto_max: u64,
+    /// Retransmissions of a SYN before its timeout begins to double (RFC 6298, 5.5: none).
+    pub linear_syns: u8,
     /// The clock granularity G (RFC 6298, 2).
     pub granularity: u64,
     /// R1, in retransmissions (SHLD-10).
@@ -133,6 +137,15 @@ pub struct Limits {
     pub keep_alive_probes: u8,
     /// Challenge ACKs per period (RFC 5961, section 7); none: unlimited.
     pub challenges: Option<(u32, u64)>,
+}
+
+impl Limits {
+    /// The timeout after one more retransmission, which `retransmits` counts already.
+    #[must_use]
+    pub fn backed_off(&self, rto: u64, retransmits: u8, state: State) -> u64 {
+        let linear = state == State::SynSent && retransmits <= self.linear_syns;
+        rto.saturating_mul(if linear { 1 } else { 2 }).min(self.rto_max)
+    }
 }
 
 /// The whole behaviour that is a matter of choice.
@@ -182,6 +195,8 @@ pub struct Profile {
     pub ack_at_zero_window: bool,
     /// Contradiction 15: the user timeout sends a reset.
     pub user_timeout_resets: bool,
+    /// Keep-alives that give up send a reset (the RFC is silent).
+    pub keep_alive_resets: bool,
     /// Contradiction 16.
     pub syn_extras: SynExtras,
     /// Contradiction 19.
@@ -199,6 +214,25 @@ pub struct Profile {
     /// A segment without text at the very right edge is acceptable (Linux: `tcp_sequence`; table 6 of 3.10.7.4 refuses
     /// it, so two sides whose windows are full of lost text refuse each other's ACKs until a timeout).
     pub empty_at_edge: bool,
+    /// A passively opened half-open connection is a request (Linux: `tcp_check_req`): its ACK is checked before the
+    /// sequence number, the first SYN again counts by its flags alone, and text on it is not taken.
+    pub half_open_requests: bool,
+    /// In SYN-RECEIVED of an active open an ACK of ISS counts as the one of our SYN (Linux: `tcp_ack` calls it old, not
+    /// wrong).
+    pub handshake_by_old_ack: bool,
+    /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
+    /// while nothing waits to be read (Linux: `tcp_sequence`).
+    pub loose_edges: bool,
+    /// The range of acceptable ACKs begins with what was acknowledged at all (Linux: `tcp_ack`).
+    pub ack_floor_by_acked: bool,
+    /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
+    /// 3.2, drops it).
+    pub timestamps_optional: bool,
+    /// Text behind the number of the peer's FIN, in a segment that begins before it, resets (Linux:
+    /// `tcp_rcv_state_process`).
+    pub text_after_fin_resets: bool,
+    /// Another FIN behind the peer's FIN draws no ACK (Linux: `tcp_rcv_state_process`).
+    pub second_fin_unanswered: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -217,6 +251,7 @@ const RFC_LIMITS: Limits = Limits {
     rto_initial: S,
     rto_min: S,
     rto_max: 60 * S,
+    linear_syns: 0,
     granularity: MS,
     r1: 3,
     r2: R2::After(100 * S),
@@ -253,6 +288,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     window_from_syn_ack: false,
     ack_at_zero_window: true,
     user_timeout_resets: false,
+    keep_alive_resets: false,
     syn_extras: SynExtras::Queue,
     second_listen: SecondListen::Refuse,
     partial_ack_in_last_ack: false,
@@ -261,6 +297,13 @@ pub const RFC9293_LITERAL: Profile = Profile {
     reopen_gap: 1,
     reset_before_fin: false,
     empty_at_edge: false,
+    half_open_requests: false,
+    handshake_by_old_ack: false,
+    loose_edges: false,
+    ack_floor_by_acked: false,
+    timestamps_optional: false,
+    text_after_fin_resets: false,
+    second_fin_unanswered: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -288,12 +331,19 @@ pub const LINUX: Profile = Profile {
     name: "linux",
     syn_in_syn_received: SynInSynReceived::ResetAndForget,
     last_ack_entry: LastAckEntry::AtOnce,
+    keep_alive_resets: true,
     syn_extras: SynExtras::Ignore,
-    second_listen: SecondListen::Refuse,
     reopen_falls_back: false,
     reopen_gap: 65_537,
     reset_before_fin: true,
     empty_at_edge: true,
+    half_open_requests: true,
+    handshake_by_old_ack: true,
+    loose_edges: true,
+    ack_floor_by_acked: true,
+    timestamps_optional: true,
+    text_after_fin_resets: true,
+    second_fin_unanswered: true,
     fin_wait_2: Some(60 * S),
     hard_icmp_aborts: false,
     soft_icmp_aborts_opening: true,
@@ -302,6 +352,7 @@ pub const LINUX: Profile = Profile {
         rto_initial: S,
         rto_min: 200 * MS,
         rto_max: 120 * S,
+        linear_syns: 4,
         granularity: MS,
         r1: 3,
         r2: R2::Count(15),
@@ -323,4 +374,77 @@ pub const LINUX_6_8: Profile = Profile { name: "linux-6.8", figure_7: false, ..L
 impl Profile {
     /// The profiles that have a name.
     pub const ALL: [Self; 4] = [RFC9293_LITERAL, RFC9293_INTENT, LINUX, LINUX_6_8];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINUX, LINUX_6_8, Limits, Profile, R2, RFC_LIMITS, RFC9293_INTENT, RFC9293_LITERAL};
+
+    fn microseconds(limits: &Limits) -> [u64; 8] {
+        [
+            limits.time_wait,
+            limits.rto_initial,
+            limits.rto_min,
+            limits.rto_max,
+            limits.granularity,
+            limits.delayed_ack,
+            limits.sws_override,
+            limits.keep_alive_interval,
+        ]
+    }
+
+    #[test]
+    fn the_limits_in_figures() {
+        assert_eq!(
+            microseconds(&RFC_LIMITS),
+            [240_000_000, 1_000_000, 1_000_000, 60_000_000, 1_000, 200_000, 200_000, 75_000_000]
+        );
+        let Limits { r1, r2, r2_syn, r2_syn_ack, keep_alive_probes, challenges, .. } = RFC_LIMITS;
+        assert_eq!((r1, keep_alive_probes, challenges), (3, 9, Some((10, 5_000_000))));
+        // SHLD-11, MUST-23.
+        assert_eq!([r2, r2_syn, r2_syn_ack], [100_000_000, 180_000_000, 180_000_000].map(R2::After));
+        assert_eq!(
+            microseconds(&LINUX.limits),
+            [60_000_000, 1_000_000, 200_000, 120_000_000, 1_000, 40_000, 200_000, 75_000_000]
+        );
+        assert_eq!(LINUX.fin_wait_2, Some(60_000_000));
+    }
+
+    #[test]
+    fn what_the_intent_changes_of_the_letter_and_linux_of_the_intent() {
+        fn changed(one: &Profile, other: &Profile) -> [bool; 20] {
+            [
+                one.rfc5961_ack != other.rfc5961_ack,
+                one.rfc6191 != other.rfc6191,
+                one.figure_7 != other.figure_7,
+                one.duplicate_syn_draws_syn_ack != other.duplicate_syn_draws_syn_ack,
+                one.fin_again_restarts != other.fin_again_restarts,
+                one.time_wait_ack != other.time_wait_ack,
+                one.window_from_syn_ack != other.window_from_syn_ack,
+                one.partial_ack_in_last_ack != other.partial_ack_in_last_ack,
+                one.reads_after_close != other.reads_after_close,
+                one.syn_in_syn_received != other.syn_in_syn_received,
+                one.last_ack_entry != other.last_ack_entry,
+                one.syn_extras != other.syn_extras,
+                one.reopen_falls_back != other.reopen_falls_back,
+                one.reopen_gap != other.reopen_gap,
+                one.reset_before_fin != other.reset_before_fin,
+                one.empty_at_edge != other.empty_at_edge,
+                one.fin_wait_2 != other.fin_wait_2,
+                one.hard_icmp_aborts != other.hard_icmp_aborts,
+                one.soft_icmp_aborts_opening != other.soft_icmp_aborts_opening,
+                one.limits != other.limits,
+            ]
+        }
+        // SYN in SYN-RECEIVED has a reading of its own in each.
+        let [intent, linux] =
+            [(&RFC9293_LITERAL, &RFC9293_INTENT), (&RFC9293_INTENT, &LINUX)].map(|(a, b)| changed(a, b));
+        assert_eq!(intent, core::array::from_fn(|place| place <= 9));
+        assert_eq!(linux, core::array::from_fn(|place| place >= 9));
+        assert_eq!(changed(&LINUX, &LINUX_6_8), core::array::from_fn(|place| place == 2));
+        assert_eq!(
+            Profile::ALL.map(|profile| profile.name),
+            ["rfc9293-literal", "rfc9293-intent", "linux", "linux-6.8"]
+        );
+    }
 }

@@ -1,9 +1,10 @@
-//! Tasks of this repository: `cargo xtask setup|run|test|check|docs|vm`.
+//! Tasks of this repository: `cargo xtask setup|run|test|check|bench|docs|vm`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cache;
 mod cargo;
 mod check;
@@ -34,6 +35,8 @@ enum Task {
     Test(test::Options),
     /// Check format, lints and documentation, host and eBPF
     Check,
+    /// Measure what the agent costs here, side by side with others
+    Bench(bench::Options),
     /// Write the generated documents anew
     Docs,
     /// Run the live tests on other kernels, in QEMU
@@ -50,6 +53,8 @@ enum Error {
     Test(#[from] test::Error),
     #[error(transparent)]
     Check(#[from] check::Error),
+    #[error(transparent)]
+    Bench(#[from] bench::Error),
     #[error(transparent)]
     Docs(#[from] docs::Error),
     #[error(transparent)]
@@ -72,6 +77,7 @@ fn perform(task: Task) -> Result<(), Error> {
         Task::Run(options) => run::run(&options)?,
         Task::Test(options) => test::test(&options)?,
         Task::Check => check::check()?,
+        Task::Bench(options) => bench::bench(&options)?,
         Task::Docs => docs::docs()?,
         Task::Vm(options) => vm::vm(&options)?,
     }

@@ -53,5 +53,10 @@ pub fn for_check() -> Result<(), Error> {
 
 /// The programs that the live tests talk to. What cannot be installed is told, not an error: some tests do without.
 pub fn for_live_tests() -> Availability {
-    packages::ensure()
+    packages::for_live_tests()
+}
+
+/// The programs that `cargo xtask bench` measures the agent against.
+pub fn for_bench() -> Availability {
+    packages::for_bench()
 }

@@ -1,8 +1,8 @@
 //! The snapshot of a full socket that every hook fills in the same way.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid,
-    generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
+    bpf_get_current_pid_tgid,
+    generated::{bpf_get_current_comm, bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
 };
 use tracer_ebpf::{Field, Record, bits, uapi};
 
@@ -17,6 +17,10 @@ use super::{
 pub fn cookie(sock: Kernel) -> u64 {
     if has_cookies() == 0 {
         return 0;
+    }
+    let made = load_or_zero(sock, Field::Cookie);
+    if made != 0 {
+        return made;
     }
     // SAFETY: `sock` is a trusted argument of the hook; the verifier checks it.
     unsafe { bpf_get_socket_cookie(sock.cast_mut()) }
@@ -68,7 +72,8 @@ pub fn fill(record: &mut Record, tcp: Kernel, cookie: u64) {
         // Only the task that holds the socket acts on it; whoever else runs here was merely interrupted.
         record.bits |= bits::OWNED;
         record.task = bpf_get_current_pid_tgid();
-        record.comm = bpf_get_current_comm().unwrap_or_default();
+        // SAFETY: the helper fills the field, or leaves it empty. Handed over as a value it would go byte by byte.
+        unsafe { bpf_get_current_comm(record.comm.as_mut_ptr().cast(), record.comm.len() as u32) };
     }
     record.family = load_or_zero(tcp, Field::Family);
     if record.family == uapi::AF_INET6 {
