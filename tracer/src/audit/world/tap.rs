@@ -110,7 +110,8 @@ impl Tap {
             let mut header = libc::CMSG_FIRSTHDR(&raw const message);
             while !header.is_null() {
                 if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
-                    let time: libc::timespec = libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
+                    let time: libc::timespec =
+                        libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
                     wall = nanoseconds(time.tv_sec, time.tv_nsec);
                 }
                 header = libc::CMSG_NXTHDR(&raw const message, header);
