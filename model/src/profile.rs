@@ -3,6 +3,8 @@
 //! Where RFC 9293 leaves a choice, contradicts itself or is silent, a field here says what is done, and
 //! [`crate::contradiction`] cites the clauses. Times are in microseconds.
 
+use crate::state::State;
+
 /// Where ABORT leaves its issuer (contradiction 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterReset {
@@ -113,6 +115,8 @@ pub struct Limits {
     pub rto_min: u64,
     /// Largest RTO (RFC 6298, 2.5).
     pub rto_max: u64,
+    /// Retransmissions of a SYN before its timeout begins to double (RFC 6298, 5.5: none).
+    pub linear_syns: u8,
     /// The clock granularity G (RFC 6298, 2).
     pub granularity: u64,
     /// R1, in retransmissions (SHLD-10).
@@ -133,6 +137,15 @@ pub struct Limits {
     pub keep_alive_probes: u8,
     /// Challenge ACKs per period (RFC 5961, section 7); none: unlimited.
     pub challenges: Option<(u32, u64)>,
+}
+
+impl Limits {
+    /// The timeout after one more retransmission, which `retransmits` counts already.
+    #[must_use]
+    pub fn backed_off(&self, rto: u64, retransmits: u8, state: State) -> u64 {
+        let linear = state == State::SynSent && retransmits <= self.linear_syns;
+        rto.saturating_mul(if linear { 1 } else { 2 }).min(self.rto_max)
+    }
 }
 
 /// The whole behaviour that is a matter of choice.
@@ -182,6 +195,8 @@ pub struct Profile {
     pub ack_at_zero_window: bool,
     /// Contradiction 15: the user timeout sends a reset.
     pub user_timeout_resets: bool,
+    /// Keep-alives that give up send a reset (the RFC is silent).
+    pub keep_alive_resets: bool,
     /// Contradiction 16.
     pub syn_extras: SynExtras,
     /// Contradiction 19.
@@ -199,6 +214,25 @@ pub struct Profile {
     /// A segment without text at the very right edge is acceptable (Linux: `tcp_sequence`; table 6 of 3.10.7.4 refuses
     /// it, so two sides whose windows are full of lost text refuse each other's ACKs until a timeout).
     pub empty_at_edge: bool,
+    /// A passively opened half-open connection is a request (Linux: `tcp_check_req`): its ACK is checked before the
+    /// sequence number, the first SYN again counts by its flags alone, and text on it is not taken.
+    pub half_open_requests: bool,
+    /// In SYN-RECEIVED of an active open an ACK of ISS counts as the one of our SYN (Linux: `tcp_ack` calls it old, not
+    /// wrong).
+    pub handshake_by_old_ack: bool,
+    /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
+    /// while nothing waits to be read (Linux: `tcp_sequence`).
+    pub loose_edges: bool,
+    /// The range of acceptable ACKs begins with what was acknowledged at all (Linux: `tcp_ack`).
+    pub ack_floor_by_acked: bool,
+    /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
+    /// 3.2, drops it).
+    pub timestamps_optional: bool,
+    /// Text behind the number of the peer's FIN, in a segment that begins before it, resets (Linux:
+    /// `tcp_rcv_state_process`).
+    pub text_after_fin_resets: bool,
+    /// Another FIN behind the peer's FIN draws no ACK (Linux: `tcp_rcv_state_process`).
+    pub second_fin_unanswered: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -217,6 +251,7 @@ const RFC_LIMITS: Limits = Limits {
     rto_initial: S,
     rto_min: S,
     rto_max: 60 * S,
+    linear_syns: 0,
     granularity: MS,
     r1: 3,
     r2: R2::After(100 * S),
@@ -253,6 +288,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     window_from_syn_ack: false,
     ack_at_zero_window: true,
     user_timeout_resets: false,
+    keep_alive_resets: false,
     syn_extras: SynExtras::Queue,
     second_listen: SecondListen::Refuse,
     partial_ack_in_last_ack: false,
@@ -261,6 +297,13 @@ pub const RFC9293_LITERAL: Profile = Profile {
     reopen_gap: 1,
     reset_before_fin: false,
     empty_at_edge: false,
+    half_open_requests: false,
+    handshake_by_old_ack: false,
+    loose_edges: false,
+    ack_floor_by_acked: false,
+    timestamps_optional: false,
+    text_after_fin_resets: false,
+    second_fin_unanswered: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -288,11 +331,19 @@ pub const LINUX: Profile = Profile {
     name: "linux",
     syn_in_syn_received: SynInSynReceived::ResetAndForget,
     last_ack_entry: LastAckEntry::AtOnce,
+    keep_alive_resets: true,
     syn_extras: SynExtras::Ignore,
     reopen_falls_back: false,
     reopen_gap: 65_537,
     reset_before_fin: true,
     empty_at_edge: true,
+    half_open_requests: true,
+    handshake_by_old_ack: true,
+    loose_edges: true,
+    ack_floor_by_acked: true,
+    timestamps_optional: true,
+    text_after_fin_resets: true,
+    second_fin_unanswered: true,
     fin_wait_2: Some(60 * S),
     hard_icmp_aborts: false,
     soft_icmp_aborts_opening: true,
@@ -301,6 +352,7 @@ pub const LINUX: Profile = Profile {
         rto_initial: S,
         rto_min: 200 * MS,
         rto_max: 120 * S,
+        linear_syns: 4,
         granularity: MS,
         r1: 3,
         r2: R2::Count(15),

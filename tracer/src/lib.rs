@@ -5,6 +5,7 @@
 //! ```
 
 pub mod anchor;
+pub mod audit;
 pub mod checker;
 pub mod cli;
 pub mod decode;

@@ -37,6 +37,27 @@ pub enum DeviationId {
     CrossedSynAckChallenged,
     ListenSendMissing,
     FastIsnClock,
+    SynResetsHalfOpen,
+    ReopenedTimeWaitLost,
+    EmptySegmentAtEdge,
+    HardIcmpIgnored,
+    ShortRetransmissionTimeout,
+    TailLossProbe,
+    RateLimitedAnswer,
+    DefaultMss536,
+    SynResentAtOnce,
+    SynLinearTimeouts,
+    CrossedSynScalesWindow,
+    KeepAliveReset,
+    HalfOpenAckFirst,
+    HandshakeByOldAck,
+    LooseWindowEdges,
+    TextAfterFinResets,
+    SecondFinUnanswered,
+    CrossedSynAgainChallenged,
+    AckFloorByAcked,
+    TimestampsOptional,
+    FastPathSkipsAckRange,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -92,7 +113,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 52] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -468,6 +489,260 @@ impl Deviation {
             why: "The clock behind initial sequence numbers ticks every 64 ns instead of every 4 us; the keyed hash \
                   is as the RFC asks.",
             operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::SynResetsHalfOpen,
+            name: "syn-resets-half-open",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fourth; RFC 5961 section 4",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "A SYN in the window of a half-open request, other than the first one again, draws a reset, and the \
+                  request is dropped. The RFC returns to LISTEN in silence, or challenges where RFC 5961 is carried \
+                  over.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::ReopenedTimeWaitLost,
+            name: "reopened-time-wait-lost",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.6.1",
+            requirement: Some("MAY-2"),
+            function: "tcp_v4_rcv, tcp_v6_rcv",
+            why: "A newer SYN ends TIME-WAIT for good. Should it prove to be an old duplicate the connection does not \
+                  return to TIME-WAIT, which the RFC makes a condition of reopening.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::EmptySegmentAtEdge,
+            name: "empty-segment-at-edge",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "A segment without text is accepted at the very right edge of the window as well, so that two sides \
+                  whose windows are full of lost text do not refuse the ACKs of each other.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::HardIcmpIgnored,
+            name: "hard-icmp-ignored",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.9.2.2; RFC 5927",
+            requirement: Some("SHLD-26"),
+            function: "tcp_v4_err, tcp_v6_err",
+            why: "A port or protocol unreachable does not abort a synchronized connection, since anyone could forge \
+                  it. The error is kept as a soft one.",
+            operator: "IP_RECVERR tells the application of such errors at once.",
+        },
+        Self {
+            id: DeviationId::ShortRetransmissionTimeout,
+            name: "rto-min-200ms",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.8.1; RFC 6298 section 2.4",
+            requirement: Some("MUST-18"),
+            function: "tcp_set_rto",
+            why: "The retransmission timeout may be as short as 200 ms, where RFC 6298 recommends a second at least: \
+                  networks have become faster, and timestamps and SACK undo what was sent again too early.",
+            operator: "The rto_min of a route, or tcp_rto_min_us from 6.11 on.",
+        },
+        Self {
+            id: DeviationId::TailLossProbe,
+            name: "tail-loss-probe",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.8.1; RFC 8985 section 7",
+            requirement: None,
+            function: "tcp_send_loss_probe, tcp_rack_mark_lost",
+            why: "The last segment is sent again after about two round trips, before the retransmission timeout, so \
+                  that a lost tail is found by selective acknowledgments.",
+            operator: "tcp_early_retrans=0 switches it off.",
+        },
+        Self {
+            id: DeviationId::RateLimitedAnswer,
+            name: "rate-limited-answer",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first; RFC 5961 section 7",
+            requirement: None,
+            function: "tcp_oow_rate_limited",
+            why: "Of segments that are not acceptable and come in a row only one in half a second is answered, so that \
+                  two confused ends do not keep answering each other.",
+            operator: "tcp_invalid_ratelimit (500 ms; 0 answers all).",
+        },
+        Self {
+            id: DeviationId::DefaultMss536,
+            name: "ipv6-default-mss-536",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.7.1",
+            requirement: Some("MUST-15"),
+            function: "tcp_parse_options, TCP_MSS_DEFAULT",
+            why: "Of a peer that announces no MSS Linux assumes 536 octets over IPv6 as well, where the RFC \
+                  assumes 1220.",
+            operator: "Nothing to tune; every known TCP announces its MSS.",
+        },
+        Self {
+            id: DeviationId::SynResentAtOnce,
+            name: "syn-resent-at-once",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.3 first; 3.8.1",
+            requirement: None,
+            function: "tcp_rcv_synsent_state_process",
+            why: "An answer with an unacceptable ACK makes a client send its first SYN again at once: its own \
+                  reset may just have ended an old connection of the peer, which then can begin anew.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::SynLinearTimeouts,
+            name: "syn-linear-timeouts",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.8.1; RFC 6298 section 5.5",
+            requirement: Some("MUST-19"),
+            function: "tcp_retransmit_timer",
+            why: "The timeout of a SYN doubles only after the fourth retransmission; until then the SYN goes out \
+                  every second, since a lost SYN costs a user more than the network.",
+            operator: "tcp_syn_linear_timeouts=0 doubles from the first one on (6.5 and later).",
+        },
+        Self {
+            id: DeviationId::CrossedSynScalesWindow,
+            name: "crossed-syn-scales-window",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.5 figure 7; RFC 7323 section 2.2",
+            requirement: Some("SHLD-14"),
+            function: "tcp_rcv_synsent_state_process",
+            why: "When SYNs cross, the SYN,ACK repeats the options of the SYN, asked for or not. And where the peer does not scale windows, the kernel forgets to stop scaling its \
+                  own: the window it tells is right-shifted all the same, and looks tiny until it is large again.",
+            operator: "net.ipv4.tcp_window_scaling=0 for hosts that open simultaneously to such peers.",
+        },
+        Self {
+            id: DeviationId::KeepAliveReset,
+            name: "keep-alive-reset",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.8.4",
+            requirement: None,
+            function: "tcp_keepalive_timer",
+            why: "When keep-alive probes stay unanswered the connection ends with a reset, in case the peer is alive \
+                  after all. The RFC does not say how a connection ends that a keep-alive has found dead.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::HalfOpenAckFirst,
+            name: "half-open-ack-first",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first and fifth",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "Of a segment for a half-open request the ACK field is checked before the sequence number: an \
+                  unacceptable ACK draws a reset wherever the segment lies, also beside a SYN, and the request \
+                  stays.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::HandshakeByOldAck,
+            name: "handshake-by-old-ack",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_rcv_state_process, tcp_ack",
+            why: "In the SYN-RECEIVED of a simultaneous open an ACK of the ISS itself, which does not acknowledge \
+                  the SYN, completes the handshake: to tcp_ack() it is old, not wrong.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::LooseWindowEdges,
+            name: "loose-window-edges",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "A segment that ends right at RCV.NXT, or begins right at the edge of the window, counts as \
+                  acceptable, so that its ACK is not lost; one that goes beyond the edge is dropped whole, \
+                  instead of trimmed, while received text waits to be read.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::TextAfterFinResets,
+            name: "text-after-fin-resets",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 seventh",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "Text with numbers behind the peer's FIN, in a segment that begins before it, resets the \
+                  connection. The RFC ignores such text.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::SecondFinUnanswered,
+            name: "second-fin-unanswered",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 eighth",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "Another FIN behind the peer's FIN is dropped without the ACK that the RFC gives every FIN.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::CrossedSynAgainChallenged,
+            name: "crossed-syn-again-challenged",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first; 3.5",
+            requirement: None,
+            function: "tcp_validate_incoming",
+            why: "In a simultaneous open the peer's SYN again draws a challenge ACK, where the SYN,ACK again \
+                  would help a peer that has lost it.",
+            operator: "Nothing to do: the SYN,ACK comes again by its timer.",
+        },
+        Self {
+            id: DeviationId::AckFloorByAcked,
+            name: "ack-floor-by-acked",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth; RFC 5961 section 5.2",
+            requirement: Some("MAY-12"),
+            function: "tcp_ack",
+            why: "The lowest ACK that counts as a duplicate lies below SND.UNA by the largest window seen, or by \
+                  what was acknowledged at all where that is less: a tighter range than the one of RFC 5961.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::TimestampsOptional,
+            name: "missing-timestamps-accepted",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4; RFC 7323 section 3.2",
+            requirement: None,
+            function: "tcp_validate_incoming",
+            why: "A segment that lacks the timestamps both sides agreed on is processed, where RFC 7323 \
+                  recommends to drop it: some middleboxes remove the option.",
+            operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::FastPathSkipsAckRange,
+            name: "fast-path-skips-ack-range",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth; RFC 5961 section 5.2",
+            requirement: Some("MAY-12"),
+            function: "tcp_rcv_established",
+            why: "Text in order whose ACK lies below the acceptable range is challenged on the slow path, but \
+                  taken on the fast path of header prediction, which ignores what tcp_ack() says.",
+            operator: "No sysctl.",
         },
     ];
 }

@@ -51,8 +51,8 @@ impl Seen<'_> {
 /// Index of the first habit that is no switch of a profile.
 const HABITS: usize = 24;
 
-/// Every departure that the oracle knows: switches of [`Profile`], turned the other way, and two habits.
-pub const DEPARTURES: [Departure; 26] = [
+/// Every departure that the oracle knows: switches of [`Profile`], turned the other way, and three habits.
+pub const DEPARTURES: [Departure; 27] = [
     Departure { name: "rfc5961_rst", turn: |p| p.rfc5961_rst ^= true, matters: |s| s.arrives(Flags::RST) },
     Departure { name: "rfc5961_syn", turn: |p| p.rfc5961_syn ^= true, matters: |s| s.arrives(Flags::SYN) },
     Departure {
@@ -177,6 +177,7 @@ pub const DEPARTURES: [Departure; 26] = [
     },
     Departure { name: "unanswered segment", turn: |_| {}, matters: |_| false },
     Departure { name: "early retransmission", turn: |_| {}, matters: |_| false },
+    Departure { name: "options of a crossed SYN", turn: |_| {}, matters: |_| false },
 ];
 
 /// A set of departures, by their places in [`DEPARTURES`].
@@ -190,6 +191,9 @@ impl Departures {
     pub const UNANSWERED: Self = Self(1 << HABITS);
     /// Something was sent again before the retransmission timeout and without three duplicate ACKs (RFC 8985).
     pub const EARLY_RETRANSMISSION: Self = Self(1 << (HABITS + 1));
+
+    /// The SYN,ACK of a simultaneous open repeats options of our own SYN that the peer's SYN did not offer (RFC 7323, 2.2).
+    pub const CROSSED_OPTIONS: Self = Self(1 << (HABITS + 2));
 
     /// The departure at this place.
     #[must_use]

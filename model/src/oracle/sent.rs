@@ -5,7 +5,8 @@ use super::departure::Departures;
 use super::duty::Due;
 use super::verdict::{Mismatch, flags_of};
 use crate::effect::Effects;
-use crate::event::{Event, Timer};
+use crate::event::{Event, Origin, Timer};
+use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
 use crate::state::State;
@@ -149,7 +150,10 @@ impl Candidate {
             let unasked = (options.window_scale.is_some() && offer.window_scale.is_none())
                 || (options.timestamps.is_some() && offer.timestamps.is_none());
             if unasked && terms.tap.received {
-                return Err(Mismatch::Option);
+                if self.tcb.origin != Origin::Active {
+                    return Err(Mismatch::Option);
+                }
+                self.departures = self.departures.with(Departures::CROSSED_OPTIONS);
             }
             let agreed = &mut self.tcb.agreed;
             agreed.scale = match (offer.window_scale, options.window_scale) {
@@ -219,7 +223,10 @@ impl Candidate {
     fn sends_ack(&mut self, terms: &Terms, ack: &Segment) -> Result<(), Mismatch> {
         let snd = self.tcb.snd;
         let keeps_alive = self.tcb.config.keep_alive.is_some() || !terms.tap.calls;
-        let probes = ack.seq + 1 == snd.nxt && keeps_alive && self.tcb.state.is_synchronized();
+        // A closed window may be probed by a number already acknowledged as well, which has to be answered.
+        let closed = self.window_room() == 0 && (snd.queued > 0 || self.wants_fin() || self.tcb.in_flight());
+        let probes = self.tcb.state.is_synchronized()
+            && (ack.seq + 1 == snd.nxt && keeps_alive || ack.seq + 1 == snd.una && closed);
         // Where the peer took its window back, the right edge is the last number that it accepts.
         let edge = snd.una + snd.wnd;
         let at_edge = edge.lt(snd.nxt) && ack.seq == edge && self.tcb.state.is_synchronized();
@@ -329,7 +336,13 @@ impl Candidate {
         if self.tcb.timers.has(timer) && now < earliest {
             // The peer's SYN again draws the SYN+ACK again.
             let drawn = self.tcb.state == State::SynReceived && !terms.tap.received;
-            if opening && !drawn {
+            // A refused answer makes Linux repeat its SYN at once (tcp_rcv_synsent_state_process).
+            let refused = self.tcb.state == State::SynSent
+                && self.tcb.rtt.retransmits == 0
+                && (self.last.contains(Rule::SegSs1) || self.last.contains(Rule::SegSs2));
+            if refused {
+                self.departures = self.departures.with(Departures::EARLY_RETRANSMISSION);
+            } else if opening && !drawn {
                 return Err(Mismatch::TooEarly { timer, earliest });
             }
             if terms.tap.received && !timed_out && self.duplicates < DUPLICATES {
@@ -345,7 +358,7 @@ impl Candidate {
                 rtt.since = now;
             }
             rtt.retransmits = rtt.retransmits.saturating_add(1);
-            rtt.rto = rtt.rto.saturating_mul(2).min(limits.rto_max);
+            rtt.rto = limits.backed_off(rtt.rto, rtt.retransmits, self.tcb.state);
         }
         rtt.timing = None;
         if self.tcb.syn_unacked() {

@@ -61,7 +61,7 @@ impl Step<'_> {
             rtt.since = self.now;
         }
         rtt.retransmits = rtt.retransmits.saturating_add(1);
-        rtt.rto = rtt.rto.saturating_mul(2).min(limits.rto_max);
+        rtt.rto = limits.backed_off(rtt.rto, rtt.retransmits, self.tcb.state);
         let at_r1 = rtt.retransmits == limits.r1;
         if self.tcb.syn_unacked() {
             self.tcb.rtt.syn_lost = true;
@@ -94,6 +94,9 @@ impl Step<'_> {
     fn keep_alive(&mut self) {
         self.take(Rule::TmoKeep);
         if self.tcb.rtt.keep_alive_probes >= self.profile.limits.keep_alive_probes {
+            if self.profile.keep_alive_resets {
+                self.reset_at_nxt();
+            }
             self.abort_with(CallError::TimedOut);
             return;
         }

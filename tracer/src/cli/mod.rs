@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod audit;
 mod check;
 mod convert;
 mod doctor;
@@ -43,6 +44,8 @@ enum Verb {
     Doctor(doctor::Args),
     /// The reference itself: states, edges, rules, requirements, profiles, diagrams and stories of RFC 9293.
     Model(model::Args),
+    /// Audits how well the running kernel's TCP conforms to RFC 9293.
+    Audit(audit::Args),
     /// Says what the id of a rule, deviation, violation, cause or requirement means.
     Explain(explain::Args),
 }
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Verb::Convert(args) => convert::run(&args).map_err(boxed),
         Verb::Doctor(args) => doctor::run(&args).map_err(boxed),
         Verb::Model(args) => model::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
+        Verb::Audit(args) => audit::run(args).map_err(boxed),
         Verb::Explain(args) => explain::run(&args).map(|()| ExitCode::SUCCESS).map_err(boxed),
     };
     done.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@ use crate::effect::Effects;
 use crate::event::{Event, Timer};
 use crate::oracle::candidate::{Candidate, Terms};
 use crate::oracle::observation::Kind;
+use crate::segment::Flags;
 
 /// The timers that have to end in time; the others depend on measurements of the endpoint's own.
 const PUNCTUAL: [Timer; 3] = [Timer::TimeWait, Timer::User, Timer::FinWait2];
@@ -34,7 +35,12 @@ impl<const N: usize> Attempt<'_, N> {
 
     /// Timers that may have expired unseen.
     pub(super) fn expiries(&mut self, candidate: &Candidate, unseen: u8) {
-        let shows = matches!(self.observation.kind, Kind::Transition(_));
+        // A reset may be the first sign of an end.
+        let shows = match self.observation.kind {
+            Kind::Transition(_) => true,
+            Kind::Sent(segment) => segment.has(Flags::RST),
+            _ => false,
+        };
         let settled = candidate.shown == candidate.tcb.state;
         if self.terms.tap.transitions && !(shows && settled) {
             return;

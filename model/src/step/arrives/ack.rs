@@ -2,7 +2,7 @@
 
 use super::{Flow, Step};
 use crate::effect::Signal;
-use crate::event::Timer;
+use crate::event::{Origin, Timer};
 use crate::profile::{BadAck, TimeWaitAck};
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
@@ -33,26 +33,35 @@ impl Step<'_> {
             }
             State::LastAck => {
                 self.ack_in_last_ack(segment);
+                self.check_text_after_fin(segment);
                 Flow::Drop
             }
             _ => {
                 if self.ack_of_data(segment) == Flow::Drop {
                     return Flow::Drop;
                 }
-                self.ack_of_fin()
+                let flow = self.ack_of_fin();
+                if flow == Flow::Drop {
+                    self.check_text_after_fin(segment);
+                }
+                flow
             }
         }
     }
 
     fn is_out_of_ack_range(&self, ack: Seq) -> bool {
         let snd = &self.tcb.snd;
-        ack.lt(snd.una - snd.max_wnd) || ack.gt(snd.nxt)
+        // Nobody can acknowledge what was before the beginning; the SYN counts where we have sent it first.
+        let acked = snd.una - snd.iss - u32::from(self.tcb.origin == Origin::Passive);
+        let floor = if self.profile.ack_floor_by_acked { snd.max_wnd.min(acked) } else { snd.max_wnd };
+        ack.lt(snd.una - floor) || ack.gt(snd.nxt)
     }
 
     fn ack_in_syn_received(&mut self, segment: &Segment) -> Flow {
         let snd = self.tcb.snd;
         let acknowledges = segment.ack - snd.una;
-        if acknowledges == 0 || acknowledges > snd.nxt - snd.una {
+        let old = acknowledges == 0 && self.profile.handshake_by_old_ack && self.tcb.origin == Origin::Active;
+        if !old && (acknowledges == 0 || acknowledges > snd.nxt - snd.una) {
             self.take(Rule::Ack3);
             match self.profile.bad_ack {
                 BadAck::Reset => self.reset(segment),
@@ -61,7 +70,9 @@ impl Step<'_> {
             return Flow::Drop;
         }
         self.take(Rule::Ack2);
-        self.accept_ack(segment.ack);
+        if !old {
+            self.accept_ack(segment.ack);
+        }
         self.take_window(segment);
         self.tcb.former = None;
         self.enter(State::Established);

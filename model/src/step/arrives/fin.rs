@@ -21,9 +21,14 @@ impl Step<'_> {
             }
             State::CloseWait | State::Closing | State::LastAck if inside.has(Flags::FIN) => {
                 self.take(Rule::Fin5);
-                self.acknowledge(Reply::Now);
+                if !self.profile.second_fin_unanswered {
+                    self.acknowledge(Reply::Now);
+                }
             }
-            State::TimeWait if inside.has(Flags::FIN) => {
+            State::TimeWait
+                if inside.has(Flags::FIN)
+                    && !(self.profile.second_fin_unanswered && before == State::Closing) =>
+            {
                 self.take(Rule::Fin6);
                 self.acknowledge(Reply::Now);
                 self.restart_time_wait();

@@ -29,6 +29,7 @@ impl Step<'_> {
         let before = self.tcb.state;
         let dropped = self.check_time_wait_syn(segment) == Flow::Drop
             || self.check_timestamps(segment) == Flow::Drop
+            || self.check_request(segment) == Flow::Drop
             || self.check_sequence(segment, &mut inside) == Flow::Drop
             || self.check_reset(segment) == Flow::Drop
             || self.check_security(segment) == Flow::Drop

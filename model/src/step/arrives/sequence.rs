@@ -17,6 +17,9 @@ impl Step<'_> {
         if by_number_alone {
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::SYN | Flags::FIN));
         }
+        if self.profile.loose_edges && self.has_socket() {
+            return self.check_loosely(segment, inside);
+        }
         let at_edge = self.profile.empty_at_edge && inside.seq_len() == 0 && segment.seq == rcv.nxt + rcv.wnd;
         if at_edge || acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
             self.trim(inside);
@@ -26,6 +29,77 @@ impl Step<'_> {
             return Flow::Go;
         }
         self.unacceptable(segment, inside)
+    }
+
+    /// Linux keeps half-open requests and TIME-WAIT apart from connections, and checks them otherwise.
+    fn has_socket(&self) -> bool {
+        match self.tcb.state {
+            State::SynReceived => self.tcb.origin == Origin::Active,
+            State::TimeWait => false,
+            _ => true,
+        }
+    }
+
+    /// A request, before anything else: the first SYN again, and an ACK that is not of our SYN (Linux: `tcp_check_req`).
+    pub(super) fn check_request(&mut self, segment: &Segment) -> Flow {
+        let request = self.profile.half_open_requests
+            && self.tcb.state == State::SynReceived
+            && self.tcb.origin == Origin::Passive;
+        if !request || segment.has(Flags::RST) {
+            return Flow::Go;
+        }
+        if self.is_own_syn_again(segment) {
+            self.take(Rule::Seq2);
+            self.send_syn_ack();
+            return Flow::Drop;
+        }
+        let acknowledges = segment.ack - self.tcb.snd.una;
+        let unacceptable = acknowledges == 0 || acknowledges > self.tcb.snd.nxt - self.tcb.snd.una;
+        if segment.has(Flags::ACK) && unacceptable {
+            self.take(Rule::Ack3);
+            self.reset(segment);
+            return Flow::Drop;
+        }
+        Flow::Go
+    }
+
+    fn check_loosely(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
+        if self.is_crossing_syn_ack(segment) {
+            return self.unacceptable(segment, inside);
+        }
+        let rcv = self.tcb.rcv;
+        let right = rcv.nxt + rcv.wnd;
+        let end = segment.seq + inside.seq_len();
+        // A FIN alone may lie beyond.
+        let text_end = end - u32::from(inside.has(Flags::FIN));
+        // The FIN itself waits as well until the user has read up to it.
+        let occupied =
+            rcv.readable > 0 || matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
+        let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
+        // At a closed window the RFC's own rules hold.
+        if end.lt(rcv.last_ack)
+            || beyond
+            || rcv.wnd == 0 && !acceptable(segment.seq, inside.seq_len(), rcv.nxt, 0)
+        {
+            return self.unacceptable(segment, inside);
+        }
+        if acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
+            self.trim(inside);
+        } else {
+            // Nothing of it lies in the window: its ACK counts all the same.
+            if inside.seq_len() > 0 && end.le(rcv.nxt) {
+                self.acknowledge(Reply::Now);
+            }
+            (inside.len, inside.flags) = (0, inside.flags.without(Flags::FIN));
+            if end.le(rcv.nxt) {
+                inside.seq = rcv.nxt;
+            }
+            self.take(Rule::Seq5);
+        }
+        if self.tcb.state.is_synchronized() && inside.seq != self.tcb.rcv.nxt {
+            self.take(Rule::Seq6);
+        }
+        Flow::Go
     }
 
     fn unacceptable(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
@@ -96,6 +170,7 @@ impl Step<'_> {
             && !segment.has(Flags::RST)
             && segment.seq == self.tcb.rcv.irs
             && segment.ack == self.tcb.snd.nxt
+            && (segment.len == 0 || !self.profile.loose_edges)
     }
 
     // The peer repeats its SYN because our SYN+ACK was lost (contradiction 5).
@@ -126,6 +201,7 @@ impl Step<'_> {
             }
             segment.len = segment.len.saturating_sub(cut);
             segment.seq = rcv.nxt;
+
             trimmed = true;
         }
         trimmed |= self.trim_right(segment);

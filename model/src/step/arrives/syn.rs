@@ -10,12 +10,24 @@ use crate::state::State;
 impl Step<'_> {
     pub(super) fn check_syn(&mut self, segment: &Segment, inside: &Segment) -> Flow {
         // RFC 5961 challenges a SYN in synchronized states wherever it lies, even where trimming cut it off.
-        let anywhere = self.profile.rfc5961_syn && self.tcb.state.is_synchronized();
+        // In Linux those that opened actively are sockets like any other.
+        let crossed = self.profile.loose_edges
+            && self.tcb.state == State::SynReceived
+            && self.tcb.origin == Origin::Active
+            && !self.trail.contains(Rule::Seq2g);
+        let anywhere = self.profile.rfc5961_syn && (self.tcb.state.is_synchronized() || crossed);
         let counts = inside.has(Flags::SYN) || (anywhere && segment.has(Flags::SYN));
+        let passive = self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive;
+        if passive && self.profile.half_open_requests && segment.has(Flags::SYN_ACK) && !counts {
+            // The SYN that the request does not count, its child does (Linux: `tcp_child_process`).
+            self.take(Rule::Syn2);
+            self.challenge();
+            return Flow::Drop;
+        }
         if !counts {
             return Flow::Go;
         }
-        if self.tcb.state == State::SynReceived && self.tcb.origin == Origin::Passive {
+        if passive {
             self.take(Rule::Syn1);
             match self.profile.syn_in_syn_received {
                 SynInSynReceived::ReturnToListen => self.return_to_listen(),

@@ -13,12 +13,29 @@ impl Step<'_> {
         match self.tcb.state {
             State::Established | State::FinWait1 | State::FinWait2 => self.take_text(segment, inside),
             _ => {
+                if self.check_text_after_fin(segment) == Flow::Drop {
+                    return Flow::Drop;
+                }
                 if inside.len > 0 {
                     self.take(Rule::Txt3);
                 }
                 Flow::Go
             }
         }
+    }
+
+    /// Linux: a segment that begins before the peer's FIN and goes beyond it shows that the peer is confused.
+    pub(super) fn check_text_after_fin(&mut self, segment: &Segment) -> Flow {
+        let closed = matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
+        let nxt = self.tcb.rcv.nxt;
+        let beyond = segment.seq.lt(nxt) && (segment.text_seq() + segment.len).gt(nxt);
+        if !(self.profile.text_after_fin_resets && closed && beyond) {
+            return Flow::Go;
+        }
+        self.take(Rule::Txt2);
+        self.reset(segment);
+        self.abort_with(CallError::Reset);
+        Flow::Drop
     }
 
     fn take_text(&mut self, segment: &Segment, inside: &Segment) -> Flow {

@@ -76,6 +76,7 @@ impl Step<'_> {
         }
         let Some(recent) = self.tcb.agreed.timestamps else { return Flow::Go };
         match segment.options.timestamps {
+            None if self.profile.timestamps_optional => Flow::Go,
             None => {
                 self.take(Rule::Paws2);
                 Flow::Drop

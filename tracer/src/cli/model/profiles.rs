@@ -100,6 +100,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         window_from_syn_ack "The SYN,ACK sets the send window on the way to ESTABLISHED.";
         ack_at_zero_window "At a closed window ACK counts, and not RST and URG alone.";
         user_timeout_resets "The user timeout sends a reset.";
+        keep_alive_resets "Keep-alives that give up send a reset (the RFC is silent).";
         syn_extras "What becomes of text and FIN on a SYN.";
         second_listen "What a second passive OPEN on a listening TCB does.";
         partial_ack_in_last_ack "In LAST-ACK the ACK of text before the FIN counts.";
@@ -107,6 +108,13 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         reopen_falls_back "A reopened TIME-WAIT comes back when its SYN proves old (MAY-2, second condition).";
         reopen_gap "How far the ISS of a reopened TIME-WAIT lies beyond the old SND.NXT, at least.";
         reset_before_fin "A reset one before RCV.NXT counts after the peer's FIN (Linux: tcp_reset_check).";
+        half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
+        handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
+        loose_edges "What touches the window's edges is acceptable (Linux).";
+        ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
+        timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";
+        text_after_fin_resets "Text behind the peer's FIN resets (Linux).";
+        second_fin_unanswered "Another FIN behind the peer's FIN draws no ACK (Linux).";
         empty_at_edge "A segment without text at the right edge of the window is taken (Linux: tcp_sequence).";
         fin_wait_2 "How long an orphan stays in FIN-WAIT-2; the RFC waits for ever.";
         hard_icmp_aborts "Hard ICMP errors abort synchronized connections (SHLD-26).";
@@ -117,6 +125,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         rto_initial "Retransmission timeout before any measurement (RFC 6298, 2.1).";
         rto_min "The smallest retransmission timeout (RFC 6298, 2.4).";
         rto_max "The largest retransmission timeout (RFC 6298, 2.5).";
+        linear_syns "Retransmissions of a SYN before its timeout begins to double (RFC 6298, 5.5).";
         granularity "The clock granularity G (RFC 6298, 2).";
         r1 "R1: retransmissions until the lower layer is told (SHLD-10).";
         r2 "R2: when retransmission of data gives up (SHLD-11).";

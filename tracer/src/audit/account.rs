@@ -1,0 +1,284 @@
+//! The kernel's account of one world in the RFC's words: which connection was in which state, since when, and which
+//! deviations its transitions showed.
+//!
+//! Linux spreads one connection of the RFC over several sockets: a listener, a request, a child, a timewait
+//! minisocket. Here they become one again.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+};
+
+use model::{
+    Seq, State, Verdict,
+    linux::{DeviationId, LinuxState},
+    oracle::{Numbers, Transition},
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::stream::{Stream, Subscription};
+use crate::{
+    checker::check,
+    event::{Event, Flow, TimerAction},
+    step::{Step, StepKind},
+    tracker::{Limits, Tracker},
+};
+
+/// A connection by the port at each end. The addresses of a world are always the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ports {
+    /// The kernel's.
+    pub kernel: u16,
+    /// The peer's; 0 for a listener.
+    pub peer: u16,
+}
+
+impl Ports {
+    fn of(flow: &Flow) -> Self {
+        Self { kernel: flow.local.port(), peer: flow.remote.port() }
+    }
+}
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub time: u64,
+    /// Of which connection.
+    pub ports: Ports,
+    /// What the oracle is shown.
+    pub transition: Transition,
+    /// What showed it: `tracepoint`, `request`, `minisocket` or `listing`.
+    pub source: &'static str,
+}
+
+/// A deviation or violation that the judge of transitions found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub time: u64,
+    /// Of which connection.
+    pub ports: Ports,
+    /// The deviation, or the violation's name.
+    pub what: Result<DeviationId, &'static str>,
+}
+
+/// Everything that was heard.
+#[derive(Debug)]
+pub struct Account {
+    subscription: Subscription,
+    tracker: Tracker,
+    book: Book,
+}
+
+/// What the steps amount to.
+#[derive(Debug, Default)]
+struct Book {
+    changes: Vec<Change>,
+    judged: Vec<Judged>,
+    states: HashMap<Ports, State>,
+    /// Sockets whose place a minisocket has taken: their CLOSE is not the connection's.
+    replaced: HashSet<u64>,
+    /// Orphans that wait in a minisocket for the peer's FIN.
+    waiting: HashSet<Ports>,
+}
+
+impl Account {
+    /// The account of the namespace with this cookie, from now on.
+    #[must_use]
+    pub fn new(stream: &Stream, cookie: u64) -> Self {
+        Self {
+            subscription: stream.subscribe(cookie),
+            tracker: Tracker::new(Limits { sockets: 1 << 16 }, stream.visible),
+            book: Book::default(),
+        }
+    }
+
+    /// Takes in what has come.
+    pub fn update(&mut self) {
+        let Self { subscription, tracker, book } = self;
+        while let Some(event) = subscription.next() {
+            tracker.observe(&event, &mut |step| book.take(step));
+        }
+        tracker.flush(now(), &mut |step| book.take(step));
+        if !book.waiting.is_empty() {
+            book.look();
+        }
+    }
+
+    /// The changes so far, in the order in which they were told; a minisocket's end may be told late.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.book.changes
+    }
+
+    /// What the judge of transitions found so far.
+    #[must_use]
+    pub fn judged(&self) -> &[Judged] {
+        &self.book.judged
+    }
+
+    /// The state of a connection, CLOSED when nothing is known of it; a listener's own where only it exists.
+    #[must_use]
+    pub fn state(&self, ports: Ports) -> State {
+        let states = &self.book.states;
+        let listener = Ports { peer: 0, ..ports };
+        states.get(&ports).or_else(|| states.get(&listener)).copied().unwrap_or(State::Closed)
+    }
+
+    /// Events of the whole host that were lost since the stream began.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.subscription.lost()
+    }
+}
+
+/// CLOCK_MONOTONIC, nanoseconds.
+#[must_use]
+pub fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanoseconds.unwrap_or(0))
+}
+
+impl Book {
+    fn take(&mut self, step: Step<'_>) {
+        let finding = check(step);
+        let step = &finding.step;
+        let time = step.event.time;
+        let ports = Ports::of(&step.flow());
+        if let Some(judgement) = finding.judgement {
+            let mut judge = |what| self.judged.push(Judged { time, ports, what });
+            match judgement.verdict {
+                Verdict::Deviation(id) => judge(Ok(id)),
+                Verdict::Violation(id) => judge(Err(id.name())),
+                Verdict::Conforming(_) | Verdict::Inconclusive(_) => {}
+            }
+            if let Some(noted) = judgement.noted {
+                judge(Ok(noted));
+            }
+        }
+        match &step.kind {
+            StepKind::Transition { transition, evidence, .. } => {
+                let numbers = match (transition.from, transition.to) {
+                    // Nothing is chosen yet, or the numbers are still the listener's.
+                    (LinuxState::Close | LinuxState::Listen, _) => Numbers::default(),
+                    (LinuxState::SynRecv, LinuxState::FinWait1) => {
+                        // The FIN is counted a moment later.
+                        Numbers {
+                            una: Some(Seq(evidence.una)),
+                            nxt: None,
+                            rcv_nxt: Some(Seq(evidence.rcv_nxt)),
+                        }
+                    }
+                    // The peer's SYN, or the text beside the ACK, is counted a moment later.
+                    (LinuxState::SynSent, LinuxState::SynRecv)
+                    | (LinuxState::SynRecv, LinuxState::Established)
+                    | (LinuxState::FinWait1, LinuxState::FinWait2) => {
+                        Numbers { una: Some(Seq(evidence.una)), nxt: Some(Seq(evidence.nxt)), rcv_nxt: None }
+                    }
+                    _ => Numbers {
+                        una: Some(Seq(evidence.una)),
+                        nxt: Some(Seq(evidence.nxt)),
+                        rcv_nxt: Some(Seq(evidence.rcv_nxt)),
+                    },
+                };
+                self.transition(step.event, ports, (transition.from, transition.to), numbers);
+            }
+            StepKind::RequestBegun => self.enter(step.event, ports, State::SynReceived, "request"),
+            StepKind::RequestEnded { completed: false, .. } => {
+                // Given up after the last repetition, or refused.
+                let expired = matches!(
+                    step.event.what,
+                    crate::event::What::Request { action: TimerAction::Expired, .. }
+                );
+                let to = if expired { State::Closed } else { State::Listen };
+                self.enter(step.event, ports, to, "request");
+            }
+            StepKind::TimewaitBegun { substate, .. } => {
+                self.replaced.insert(step.event.socket.cookie);
+                if *substate == LinuxState::TimeWait {
+                    self.enter(step.event, ports, State::TimeWait, "minisocket");
+                } else {
+                    self.waiting.insert(ports);
+                }
+            }
+            StepKind::TimewaitConverted => self.found(step.event.time, ports),
+            StepKind::TimewaitEnded { .. } => {
+                self.waiting.remove(&ports);
+                self.enter(step.event, ports, State::Closed, "minisocket");
+            }
+            _ => {}
+        }
+    }
+
+    fn transition(
+        &mut self,
+        event: &Event,
+        ports: Ports,
+        (from, to): (LinuxState, LinuxState),
+        numbers: Numbers,
+    ) {
+        let key = if to == LinuxState::Listen || from == LinuxState::Listen && to == LinuxState::Close {
+            Ports { peer: 0, ..ports }
+        } else {
+            ports
+        };
+        let to = match (from, to) {
+            _ if from == to => return,
+            // The child appears after the request did, or in its place with Fast Open and SYN cookies.
+            (LinuxState::Listen, LinuxState::SynRecv) => {
+                if self.states.get(&key).copied() == Some(State::SynReceived) {
+                    return;
+                }
+                State::SynReceived
+            }
+            (_, LinuxState::Close) if self.replaced.remove(&event.socket.cookie) => return,
+            (_, to) => to.rfc(),
+        };
+        self.push(event.time, key, to, numbers, "tracepoint");
+    }
+
+    fn enter(&mut self, event: &Event, ports: Ports, to: State, source: &'static str) {
+        self.push(event.time, ports, to, Numbers::default(), source);
+    }
+
+    fn found(&mut self, time: u64, ports: Ports) {
+        if self.waiting.remove(&ports) {
+            self.push(time, ports, State::TimeWait, Numbers::default(), "listing");
+        }
+    }
+
+    fn push(&mut self, time: u64, ports: Ports, to: State, numbers: Numbers, source: &'static str) {
+        let listener = Ports { peer: 0, ..ports };
+        let from = self.states.get(&ports).or_else(|| self.states.get(&listener)).copied();
+        let from = from.unwrap_or(State::Closed);
+        if from == to {
+            return;
+        }
+        self.states.insert(ports, to);
+        self.changes.push(Change { time, ports, transition: Transition { from, to, numbers }, source });
+    }
+
+    /// The peer's FIN turns an orphan's minisocket into TIME_WAIT without a hook that would tell: the listing does.
+    fn look(&mut self) {
+        for file in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
+            let Ok(table) = fs::read_to_string(file) else { continue };
+            for line in table.lines().skip(1) {
+                let mut fields = line.split_whitespace().skip(1);
+                let (local, remote, state) = (fields.next(), fields.next(), fields.next());
+                // 06: TIME_WAIT, as opposed to 05, FIN_WAIT2.
+                if state != Some("06") {
+                    continue;
+                }
+                if let (Some(kernel), Some(peer)) = (port(local), port(remote)) {
+                    self.found(now(), Ports { kernel, peer });
+                }
+            }
+        }
+    }
+}
+
+fn port(address: Option<&str>) -> Option<u16> {
+    u16::from_str_radix(address?.rsplit_once(':')?.1, 16).ok()
+}

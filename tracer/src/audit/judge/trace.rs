@@ -1,0 +1,121 @@
+//! A run as the oracle wants it: for each connection everything that was seen of the kernel's end, in order.
+
+use model::{
+    State,
+    event::{Call, Origin},
+    oracle::{Kind, Numbers, Observation, Transition},
+};
+
+use crate::audit::{
+    account::{Change, Ports},
+    play::{Connection, Logged, Played, Recorded},
+};
+
+/// Where an observation comes from: the log's place, or the change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The place in [`Played::log`].
+    Log(usize),
+    /// The place in [`crate::audit::account::Account::changes`].
+    Change(usize),
+    /// Time that went by, or a listener that takes over.
+    End,
+}
+
+/// What one segment causes happens within this time, nanoseconds.
+const AT_ONCE: u64 = 50_000;
+
+/// One connection's observations.
+pub type Trace = Vec<(Source, Observation)>;
+
+/// The trace of each connection.
+#[must_use]
+pub fn traces(played: &Played) -> Vec<Trace> {
+    played
+        .connections
+        .iter()
+        .enumerate()
+        .map(|(place, connection)| trace(played, place, connection))
+        .collect()
+}
+
+fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
+    let ports = connection.ports;
+    let opens = |logged: &&Logged| {
+        logged.connection == place
+            && matches!(
+                logged.what,
+                Recorded::Call { told: Some(Call::Open { origin: Origin::Active, .. }), .. }
+            )
+    };
+    let passive = !played.log.iter().any(|logged| opens(&logged));
+    // Nanoseconds, then the order of the sources: a call and what it causes may share an instant.
+    let mut timed: Vec<(u64, Source, Kind)> = Vec::new();
+    for (at, logged) in played.log.iter().enumerate() {
+        if let Some(kind) = told(logged, place, passive) {
+            timed.push((logged.time, Source::Log(at), kind));
+        }
+    }
+    let changes: Vec<(usize, &Change)> = played
+        .account
+        .changes()
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| concerns(change, ports, passive))
+        .collect();
+    let listen = timed.iter().find_map(|(_, _, kind)| match kind {
+        Kind::Call(call @ Call::Open { origin: Origin::Passive, .. }) => Some(*call),
+        _ => None,
+    });
+    let mut listens_again = false;
+    for (place, (at, change)) in changes.iter().enumerate() {
+        let mut transition = change.transition;
+        if std::mem::take(&mut listens_again) {
+            transition.from = State::Listen;
+        }
+        timed.push((change.time, Source::Change(*at), Kind::Transition(transition)));
+        let next = changes.get(place + 1).map_or(u64::MAX, |(_, next)| next.time);
+        // What comes after the end meets the listener, unless it is what ended TIME-WAIT.
+        if let Some(call) = listen
+            && transition.to == State::Closed
+            && next.saturating_sub(change.time) > AT_ONCE
+        {
+            listens_again = true;
+            let again = Transition { from: State::Closed, to: State::Listen, numbers: Numbers::default() };
+            timed.push((change.time + AT_ONCE, Source::End, Kind::Call(call)));
+            timed.push((change.time + AT_ONCE, Source::End, Kind::Transition(again)));
+        }
+    }
+    timed.sort_by_key(|(time, ..)| *time);
+    timed.push((played.time.1, Source::End, Kind::Quiet));
+    let began = played.time.0;
+    timed
+        .into_iter()
+        .map(|(time, source, kind)| (source, Observation { at: time.saturating_sub(began) / 1_000, kind }))
+        .collect()
+}
+
+fn told(logged: &Logged, place: usize, passive: bool) -> Option<Kind> {
+    let ours = logged.connection == place;
+    match &logged.what {
+        // The listener is everybody's.
+        Recorded::Call { told: Some(call @ Call::Open { origin: Origin::Passive, .. }), .. } if passive => {
+            Some(Kind::Call(*call))
+        }
+        Recorded::Call { told: Some(call), .. } if ours => {
+            let other = matches!(call, Call::Open { origin: Origin::Passive, .. });
+            (!other).then_some(Kind::Call(*call))
+        }
+        Recorded::Segment { parsed, from_kernel, arrives: true, .. } if ours => {
+            Some(if *from_kernel { Kind::Sent(parsed.segment) } else { Kind::Received(parsed.segment) })
+        }
+        Recorded::Icmp { class, .. } if ours => Some(Kind::Icmp(*class)),
+        _ => None,
+    }
+}
+
+/// A connection's own changes, and for one that was accepted the listener's beginning.
+fn concerns(change: &Change, ports: Ports, passive: bool) -> bool {
+    let listener = Ports { peer: 0, ..ports };
+    change.ports == ports || passive && change.ports == listener && change.transition.to == State::Listen
+}

@@ -1,0 +1,265 @@
+//! The matrix: states x flag sets x sequence positions x ACK positions x text, each cell a connection of its own, played
+//! against the running kernel and compared with the model.
+//!
+//! A row (one state, one flag set) is a generated scenario with a connection for each cell.
+
+mod cells;
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use model::{Flags, State, linux::DeviationId, oracle::Observation, profile::RFC9293_INTENT};
+
+use cells::{ACKS, COUNT, FLAGS, ROW, SEQS, STARTS, Start, TEXTS, segment};
+
+use super::{
+    judge::{departures, judge, name, named, orphaned, running, traces},
+    play::{self, Played, Recorded},
+    report::model::{Answer, Family, Finding, Grid, Matrix, Outcome},
+    scenario::{ParseError, Script, parse_file},
+    stream::Stream,
+};
+
+/// What the matrix shows.
+#[derive(Debug)]
+pub struct Results {
+    /// The matrix.
+    pub matrix: Matrix,
+    /// What nothing explains.
+    pub findings: Vec<Finding>,
+    /// The deviations that were seen.
+    pub deviations: BTreeSet<DeviationId>,
+}
+
+/// What came of a cell, before it has a place in the report.
+struct Judged {
+    answer: Answer,
+    finding: Option<Finding>,
+    deviations: Vec<DeviationId>,
+}
+
+struct Row {
+    family: Family,
+    state: usize,
+    flags: usize,
+}
+
+/// How long the kernel may take to answer, nanoseconds: less than any of its timers.
+const ANSWER: u64 = 150_000_000;
+
+/// Plays and judges every cell, `jobs` rows side by side. `progress` hears of rows that are done and of all.
+///
+/// # Errors
+///
+/// [`ParseError`], which a test excludes.
+pub fn matrix(
+    stream: &Stream,
+    jobs: usize,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Results, ParseError> {
+    let mut rows = Vec::new();
+    for family in [Family::Ipv4, Family::Ipv6] {
+        for state in 0..STARTS.len() {
+            rows.extend((0..FLAGS.len()).map(|flags| Row { family, state, flags }));
+        }
+    }
+    let all = rows.len();
+    let queue = Mutex::new(rows);
+    let done: Mutex<Vec<(Row, Vec<(usize, Judged)>)>> = Mutex::new(Vec::new());
+    let failed: Mutex<Option<ParseError>> = Mutex::new(None);
+    thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, all) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let Some(row) = next else { return };
+                    match play_row(&row, stream) {
+                        Ok(judged) => {
+                            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                            done.push((row, judged));
+                            progress(done.len(), all);
+                        }
+                        Err(error) => {
+                            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    Ok(collect(done.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn collect(done: Vec<(Row, Vec<(usize, Judged)>)>) -> Results {
+    let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let mut matrix = Matrix {
+        states: STARTS.iter().map(|start| start.name.to_owned()).collect(),
+        flags: texts(&FLAGS),
+        seqs: texts(&SEQS.map(|(name, _)| name)),
+        acks: texts(&ACKS.map(|(name, ..)| name)),
+        texts: TEXTS.to_vec(),
+        answers: Vec::new(),
+        grids: [Family::Ipv4, Family::Ipv6].map(|family| Grid { family, cells: vec![None; COUNT] }).to_vec(),
+    };
+    let mut findings = Vec::new();
+    let mut deviations = BTreeSet::new();
+    for (Row { family, state, flags }, cells) in done {
+        for (cell, Judged { answer, finding, deviations: shown }) in cells {
+            let place = matrix.answers.iter().position(|known| *known == answer).unwrap_or_else(|| {
+                matrix.answers.push(answer);
+                matrix.answers.len() - 1
+            });
+            let at = (state * FLAGS.len() + flags) * ROW + cell;
+            let grid = matrix.grids.iter_mut().find(|grid| grid.family == family);
+            if let Some(slot) = grid.and_then(|grid| grid.cells.get_mut(at)) {
+                *slot = u32::try_from(place).ok();
+            }
+            findings.extend(finding);
+            deviations.extend(shown);
+        }
+    }
+    Results { matrix, findings, deviations }
+}
+
+fn play_row(row: &Row, stream: &Stream) -> Result<Vec<(usize, Judged)>, ParseError> {
+    let (Some(start), Some(flags)) = (STARTS.get(row.state), FLAGS.get(row.flags)) else {
+        return Ok(Vec::new());
+    };
+    let (cells, script) = script(start, flags)?;
+    let Ok(played) = play::play(&script, row.family, stream) else { return Ok(Vec::new()) };
+    let traces = traces(&played);
+    // The connection `main` makes the listener, where there is one, and is no cell.
+    let judged = cells.iter().zip(traces.iter().enumerate().skip(1)).map(|(cell, (place, trace))| {
+        let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
+        let text = segment(start, flags, *cell).unwrap_or_default();
+        let place_name =
+            format!("matrix {}: {}/{}", start.name, text.replacen("peer@ ", "", 1), name(row.family));
+        (*cell, judge_cell(&played, place, &observations, place_name))
+    });
+    Ok(judged.collect())
+}
+
+/// The scenario of a row, and the cells that its connections stand for.
+fn script(start: &Start, flags: &str) -> Result<(Vec<usize>, Script), ParseError> {
+    let mut text = format!("title: matrix\nrfc: 3.10.7\nsilence 1ms\n{}\n", start.before);
+    let mut cells = Vec::new();
+    for cell in 0..ROW {
+        let Some(probe) = segment(start, flags, cell) else { continue };
+        cells.push(cell);
+        for step in start.steps.iter().copied().chain([probe.as_str()]) {
+            let _ = writeln!(text, "{}", step.replacen('@', &format!("@c{cell}"), 1));
+        }
+    }
+    // As long as an answer may take.
+    text.push_str("wait 600ms\n");
+    let mut scripts = parse_file("matrix", "matrix", &text)?;
+    Ok((cells, scripts.remove(0)))
+}
+
+fn judge_cell(played: &Played, place: usize, observations: &[Observation], place_name: String) -> Judged {
+    let probe = played.log.iter().rev().find(|logged| {
+        logged.connection == place && matches!(logged.what, Recorded::Segment { from_kernel: false, .. })
+    });
+    let time = probe.map_or(u64::MAX, |logged| logged.time);
+    let (sent, state) = answer(played, place, time);
+    let of = |outcome, note: String| Answer { outcome, sent: sent.clone(), state: state.clone(), note };
+    if played.failure.is_some() || probe.is_none() || played.lost > 0 {
+        let seen =
+            played.failure.as_ref().map_or("events were lost".to_owned(), |failure| failure.seen.clone());
+        return Judged { answer: of(Outcome::Inconclusive, seen), finding: None, deviations: Vec::new() };
+    }
+    if judge(observations, &RFC9293_INTENT).conforms() {
+        return Judged { answer: of(Outcome::Pass, String::new()), finding: None, deviations: Vec::new() };
+    }
+    let profile = running(&played.sysctls);
+    let mut judgement = judge(observations, &profile);
+    let mut used = profile;
+    if judgement.violation.is_some() {
+        used = orphaned(&profile, &played.sysctls);
+        judgement = judge(observations, &used);
+    }
+    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, observations).is_none());
+    let wrong = match (&judgement.violation, unnamed) {
+        (Some((at, expected, rules)), _) => {
+            let seen = observations.get(*at).map(ToString::to_string).unwrap_or_default();
+            Some((expected.clone(), seen, rules.clone()))
+        }
+        (None, Some(departure)) => {
+            Some(("what the profile linux says".to_owned(), departure.name.to_owned(), "-".to_owned()))
+        }
+        (None, None) => None,
+    };
+    if let Some((expected, seen, rules)) = wrong {
+        let note = format!("{expected}; {seen}");
+        let finding = Finding { place: place_name, expected, seen, rules };
+        // Numbers differ from run to run; the finding has them.
+        let answer = of(Outcome::Fail, note.chars().filter(|c| !c.is_ascii_digit()).collect());
+        return Judged { answer, finding: Some(finding), deviations: Vec::new() };
+    }
+    if judgement.inconclusive {
+        return Judged {
+            answer: of(Outcome::Inconclusive, "no room for every explanation".to_owned()),
+            finding: None,
+            deviations: Vec::new(),
+        };
+    }
+    let shown = departures(observations, &used, judgement.departures);
+    let names: Vec<&str> = shown.iter().map(|id| id.name()).collect();
+    let departs = shown.iter().any(|id| id.deviation().standing == model::linux::Standing::Departs);
+    let outcome = if departs { Outcome::Deviation } else { Outcome::Pass };
+    Judged { answer: of(outcome, names.join(", ")), finding: None, deviations: shown }
+}
+
+/// What the kernel sent and where it went, soon after the probe.
+fn answer(played: &Played, place: usize, time: u64) -> (String, String) {
+    let soon = time..=time.saturating_add(ANSWER);
+    let mut forms: Vec<String> = Vec::new();
+    for logged in &played.log {
+        let Recorded::Segment { parsed, from_kernel: true, .. } = &logged.what else { continue };
+        if logged.connection == place && soon.contains(&logged.time) {
+            let bare = parsed.segment.flags.without(Flags::PSH);
+            let form = bare.to_string();
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+    }
+    let ports = played.connections.get(place).map(|connection| connection.ports);
+    let mut changes = played.account.changes().iter().rev();
+    let last = changes.find(|change| Some(change.ports) == ports && change.time <= *soon.end());
+    let state = match (last, ports) {
+        (Some(change), _) => change.transition.to,
+        (None, Some(ports)) => {
+            // A listener that the segment left alone.
+            let listener = super::account::Ports { peer: 0, ..ports };
+            let listens = played.account.changes().iter().any(|change| change.ports == listener);
+            if listens { State::Listen } else { State::Closed }
+        }
+        (None, None) => State::Closed,
+    };
+    let sent = if forms.is_empty() { "-".to_owned() } else { forms.join(" ") };
+    (sent, state.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FLAGS, STARTS, script};
+
+    #[test]
+    fn every_row_is_a_readable_scenario() {
+        for start in &STARTS {
+            for flags in FLAGS {
+                let (cells, script) = script(start, flags).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(script.connections.len(), cells.len() + 1, "{} {flags}", start.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The audit: how well the running kernel's TCP conforms to RFC 9293.
+
+pub mod account;
+pub mod judge;
+pub mod matrix;
+pub mod play;
+pub mod random;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod stream;
+pub mod world;

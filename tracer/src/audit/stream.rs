@@ -1,0 +1,160 @@
+//! The kernel's own account: the eBPF stream, each world handed what happens in its namespace.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use aya::maps::{MapData, RingBuf};
+
+use crate::{
+    decode::decode,
+    event::Event,
+    kernel::{
+        btf::{BtfError, Types},
+        counts,
+        load::{Attached, LoadError, Options},
+    },
+    tracker::Hooks,
+};
+
+/// Why there is no stream.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The kernel's types.
+    #[error(transparent)]
+    Types(#[from] BtfError),
+    /// The programs.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+type Subscribers = Mutex<HashMap<u64, mpsc::Sender<Event>>>;
+
+/// The attached programs and the thread that reads them. Dropping it detaches everything.
+#[derive(Debug)]
+pub struct Stream {
+    shared: Arc<Shared>,
+    /// The hooks that deliver.
+    pub visible: Hooks,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    subscribers: Subscribers,
+    lost: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// What one world hears. Dropping it ends the subscription.
+#[derive(Debug)]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    cookie: u64,
+    events: mpsc::Receiver<Event>,
+}
+
+/// How long a record may wait. A reader that slept less would take the processor from what it watches.
+const POLL: Duration = Duration::from_millis(1);
+
+impl Stream {
+    /// Attaches the programs and begins to read.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] when state transitions cannot be traced.
+    pub fn start() -> Result<Self, StreamError> {
+        let types = Types::of_running_kernel()?;
+        let (attached, maps) = Attached::new(&types, Options::default())?;
+        let visible = attached.visible();
+        let shared = Arc::new(Shared::default());
+        let reader = {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new()
+                .name("audit-stream".into())
+                .spawn(move || read(&shared, &attached, maps.records))
+                .ok()
+        };
+        Ok(Self { shared, visible, reader })
+    }
+
+    /// From now on, what happens in the namespace with this cookie.
+    #[must_use]
+    pub fn subscribe(&self, cookie: u64) -> Subscription {
+        let (sender, events) = mpsc::channel();
+        lock(&self.shared.subscribers).insert(cookie, sender);
+        Subscription { shared: Arc::clone(&self.shared), cookie, events }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Subscription {
+    /// The next event, if one has come.
+    #[must_use]
+    pub fn next(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// Events of the whole host that were lost since the stream began. When it grows, some may have been ours.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        lock(&self.shared.subscribers).remove(&self.cookie);
+    }
+}
+
+fn read(shared: &Shared, attached: &Attached, mut ring: RingBuf<MapData>) {
+    let mut malformed = 0;
+    let mut rounds = 0_u32;
+    while !shared.stop.load(Ordering::Relaxed) {
+        let mut idle = true;
+        {
+            let subscribers = lock(&shared.subscribers);
+            while let Some(record) = ring.next() {
+                idle = false;
+                match decode(&record, &attached.kernel) {
+                    Ok(event) => {
+                        if let Some(subscriber) = subscribers.get(&event.socket.netns) {
+                            // A world that has just ended hears no more.
+                            let _ = subscriber.send(event);
+                        }
+                    }
+                    Err(_) => malformed += 1,
+                }
+            }
+        }
+        // The programs' own statistics cost system calls: not every millisecond.
+        if rounds.is_multiple_of(64) {
+            let lost: u64 = counts::fates(attached).iter().map(|(_, fate)| fate.lost()).sum();
+            shared.lost.store(lost + malformed, Ordering::Relaxed);
+        }
+        rounds = rounds.wrapping_add(1);
+        if idle {
+            thread::sleep(POLL);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
