@@ -165,16 +165,18 @@ impl Book {
                     (LinuxState::Close | LinuxState::Listen, _) => Numbers::default(),
                     (LinuxState::SynRecv, LinuxState::FinWait1) => {
                         // The FIN is counted a moment later.
-                        Numbers { una: Some(Seq(evidence.una)), nxt: None, rcv_nxt: Some(Seq(evidence.rcv_nxt)) }
+                        Numbers {
+                            una: Some(Seq(evidence.una)),
+                            nxt: None,
+                            rcv_nxt: Some(Seq(evidence.rcv_nxt)),
+                        }
                     }
                     // The peer's SYN, or the text beside the ACK, is counted a moment later.
                     (LinuxState::SynSent, LinuxState::SynRecv)
                     | (LinuxState::SynRecv, LinuxState::Established)
-                    | (LinuxState::FinWait1, LinuxState::FinWait2) => Numbers {
-                        una: Some(Seq(evidence.una)),
-                        nxt: Some(Seq(evidence.nxt)),
-                        rcv_nxt: None,
-                    },
+                    | (LinuxState::FinWait1, LinuxState::FinWait2) => {
+                        Numbers { una: Some(Seq(evidence.una)), nxt: Some(Seq(evidence.nxt)), rcv_nxt: None }
+                    }
                     _ => Numbers {
                         una: Some(Seq(evidence.una)),
                         nxt: Some(Seq(evidence.nxt)),
@@ -186,8 +188,10 @@ impl Book {
             StepKind::RequestBegun => self.enter(step.event, ports, State::SynReceived, "request"),
             StepKind::RequestEnded { completed: false, .. } => {
                 // Given up after the last repetition, or refused.
-                let expired =
-                    matches!(step.event.what, crate::event::What::Request { action: TimerAction::Expired, .. });
+                let expired = matches!(
+                    step.event.what,
+                    crate::event::What::Request { action: TimerAction::Expired, .. }
+                );
                 let to = if expired { State::Closed } else { State::Listen };
                 self.enter(step.event, ports, to, "request");
             }
@@ -278,4 +282,3 @@ impl Book {
 fn port(address: Option<&str>) -> Option<u16> {
     u16::from_str_radix(address?.rsplit_once(':')?.1, 16).ok()
 }
-

@@ -1,5 +1,6 @@
 //! The audit: how well the running kernel's TCP conforms to RFC 9293.
 
+pub mod account;
 pub mod judge;
 pub mod matrix;
 pub mod play;
@@ -7,6 +8,5 @@ pub mod random;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod account;
 pub mod stream;
 pub mod world;

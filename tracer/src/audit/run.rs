@@ -202,8 +202,10 @@ fn play_all(
     stream: &Stream,
     progress: &(dyn Fn(&Progress) + Sync),
 ) -> Vec<Judged> {
-    let mut runs: Vec<(&Script, Family)> =
-        scripts.iter().flat_map(|script| script.families.iter().map(move |family| (script, *family))).collect();
+    let mut runs: Vec<(&Script, Family)> = scripts
+        .iter()
+        .flat_map(|script| script.families.iter().map(move |family| (script, *family)))
+        .collect();
     let all = runs.len();
     // The longest ones begin first; they wait most of their time.
     runs.sort_by_key(|(script, _)| script.takes);
@@ -275,7 +277,8 @@ fn allow_many_sockets() {
 }
 
 fn impossible(script: &Script, family: Family, error: &PlayError) -> Judged {
-    let problem = Problem { line: None, expected: "a network to play in".to_owned(), seen: error.to_string() };
+    let problem =
+        Problem { line: None, expected: "a network to play in".to_owned(), seen: error.to_string() };
     let scenario = Scenario {
         id: script.id.clone(),
         title: script.title.clone(),

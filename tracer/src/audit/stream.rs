@@ -77,7 +77,10 @@ impl Stream {
         let shared = Arc::new(Shared::default());
         let reader = {
             let shared = Arc::clone(&shared);
-            thread::Builder::new().name("audit-stream".into()).spawn(move || read(&shared, &attached, ring)).ok()
+            thread::Builder::new()
+                .name("audit-stream".into())
+                .spawn(move || read(&shared, &attached, ring))
+                .ok()
         };
         Ok(Self { shared, visible, reader })
     }

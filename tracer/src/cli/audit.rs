@@ -175,7 +175,8 @@ fn summary(report: &Report) -> String {
     let kernel = &report.kernel;
     let seconds = report.duration_ms / 1_000;
     let _ = writeln!(out, "Linux {} {}, {seconds} s", kernel.release, kernel.machine);
-    let counts: Vec<String> = scenarios.iter().map(|(outcome, n)| format!("{n} {}", word(*outcome))).collect();
+    let counts: Vec<String> =
+        scenarios.iter().map(|(outcome, n)| format!("{n} {}", word(*outcome))).collect();
     let _ = writeln!(out, "Scenarios      {} ({})", report.scenarios.len(), counts.join(", "));
     let counts: Vec<String> =
         requirements.iter().map(|(verdict, n)| format!("{n} {}", verdict_word(*verdict))).collect();
@@ -188,8 +189,10 @@ fn summary(report: &Report) -> String {
                 *cells.entry(answer.outcome).or_default() += 1;
             }
         }
-        let counts: Vec<String> = cells.iter().map(|(outcome, n)| format!("{n} {}", word(*outcome))).collect();
-        let _ = writeln!(out, "Matrix         {} cells ({})", cells.values().sum::<usize>(), counts.join(", "));
+        let counts: Vec<String> =
+            cells.iter().map(|(outcome, n)| format!("{n} {}", word(*outcome))).collect();
+        let _ =
+            writeln!(out, "Matrix         {} cells ({})", cells.values().sum::<usize>(), counts.join(", "));
     }
     if let Some(random) = &report.random {
         let (all, different) = (random.conversations, random.differences.len());
@@ -201,7 +204,11 @@ fn summary(report: &Report) -> String {
     }
     let _ = writeln!(out, "Findings       {}", report.findings.len());
     for finding in &report.findings {
-        let _ = writeln!(out, "  {}\n    expected {}\n    seen     {}", finding.place, finding.expected, finding.seen);
+        let _ = writeln!(
+            out,
+            "  {}\n    expected {}\n    seen     {}",
+            finding.place, finding.expected, finding.seen
+        );
     }
     out
 }

@@ -1,11 +1,11 @@
 //! Timers that have, or may have, expired unseen before an observation.
 
 use super::{Attempt, each};
-use crate::segment::Flags;
 use crate::effect::Effects;
 use crate::event::{Event, Timer};
 use crate::oracle::candidate::{Candidate, Terms};
 use crate::oracle::observation::Kind;
+use crate::segment::Flags;
 
 /// The timers that have to end in time; the others depend on measurements of the endpoint's own.
 const PUNCTUAL: [Timer; 3] = [Timer::TimeWait, Timer::User, Timer::FinWait2];

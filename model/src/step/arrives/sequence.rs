@@ -73,11 +73,14 @@ impl Step<'_> {
         // A FIN alone may lie beyond.
         let text_end = end - u32::from(inside.has(Flags::FIN));
         // The FIN itself waits as well until the user has read up to it.
-        let occupied = rcv.readable > 0
-            || matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
+        let occupied =
+            rcv.readable > 0 || matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
         let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
-        if end.lt(rcv.last_ack) || beyond || rcv.wnd == 0 && !acceptable(segment.seq, inside.seq_len(), rcv.nxt, 0) {
+        if end.lt(rcv.last_ack)
+            || beyond
+            || rcv.wnd == 0 && !acceptable(segment.seq, inside.seq_len(), rcv.nxt, 0)
+        {
             return self.unacceptable(segment, inside);
         }
         if acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {

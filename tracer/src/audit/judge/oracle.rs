@@ -51,7 +51,8 @@ pub fn judge(trace: &[Observation], profile: &Profile) -> Judgement {
         Judgement { each: Vec::new(), departures: Departures::NONE, violation: None, inconclusive: false };
     for (at, observation) in trace.iter().enumerate() {
         let verdict = oracle.observe(observation);
-        let state = oracle.candidates().first().map_or(model::State::Closed, |candidate| candidate.tcb().state);
+        let state =
+            oracle.candidates().first().map_or(model::State::Closed, |candidate| candidate.tcb().state);
         judgement.each.push(Observed { verdict, state });
         match verdict {
             Verdict::Conforming(_) | Verdict::Deviation(..) => {}

@@ -46,7 +46,8 @@ pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
 /// The same for a connection whose user has gone: it gives up earlier.
 #[must_use]
 pub fn orphaned(profile: &Profile, sysctls: &BTreeMap<String, String>) -> Profile {
-    let retries = number(sysctls, "tcp_orphan_retries").and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
+    let retries =
+        number(sysctls, "tcp_orphan_retries").and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
     // 0 stands for 8 (tcp_orphan_retries()).
     let retries = if retries == 0 { 8 } else { retries };
     let mut orphaned = *profile;

@@ -16,29 +16,66 @@ const UNDECIDED: &[(&str, RequirementVerdict, &str)] = &[
     ("MUST-9", NotObservable, "That a secret cannot be computed from outside is no observation."),
     ("SHLD-6", NotObservable, "The audit's network has one device with one MTU."),
     ("MUST-59", NotObservable, "How many segments wait inside when an ACK leaves does not show outside."),
-    ("MUST-58", NotObservable, "An ACK that could have been saved looks like any other; SHLD-18 and SHLD-19 are decided."),
-    ("SHLD-9", NotObservable, "Linux counts retransmissions in TCP_INFO; whether an application is told is its own doing."),
+    (
+        "MUST-58",
+        NotObservable,
+        "An ACK that could have been saved looks like any other; SHLD-18 and SHLD-19 are decided.",
+    ),
+    (
+        "SHLD-9",
+        NotObservable,
+        "Linux counts retransmissions in TCP_INFO; whether an application is told is its own doing.",
+    ),
     ("MAY-17", NotApplicable, "The sockets interface does not tell of a received PSH."),
     ("MAY-14", NotApplicable, "The sockets interface has no FLUSH call."),
     ("MAY-15", NotApplicable, "send() has no PUSH flag; MSG_MORE is its opposite."),
     ("SHLD-13", NotApplicable, "It speaks to applications."),
     ("SHLD-23", NotApplicable, "It speaks to applications."),
     ("MAY-4", NotApplicable, "Linux does not make use of it: packets with DF need no identification."),
-    ("MAY-8", NotApplicable, "It speaks of the receiver's right to keep its window closed; MUST-36 and MUST-37 are decided."),
+    (
+        "MAY-8",
+        NotApplicable,
+        "It speaks of the receiver's right to keep its window closed; MUST-36 and MUST-37 are decided.",
+    ),
     ("MAY-7", NotApplicable, "Linux does not make use of it; SHLD-15 and SHLD-16 are decided."),
     ("MAY-9", NotApplicable, "The audit does not ask for it (IP_RECVTOS, IPV6_RECVTCLASS)."),
-    ("MAY-10", NotApplicable, "The option stands for IP, and Linux leaves it to the application (IP_OPTIONS)."),
-    ("MAY-11", NotApplicable, "The option stands for IP, and Linux leaves it to the application (IP_OPTIONS)."),
-    ("MUST-51", NotApplicable, "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default."),
-    ("MUST-52", NotApplicable, "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default."),
-    ("MUST-53", NotApplicable, "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default."),
-    ("SHLD-24", NotApplicable, "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default."),
+    (
+        "MAY-10",
+        NotApplicable,
+        "The option stands for IP, and Linux leaves it to the application (IP_OPTIONS).",
+    ),
+    (
+        "MAY-11",
+        NotApplicable,
+        "The option stands for IP, and Linux leaves it to the application (IP_OPTIONS).",
+    ),
+    (
+        "MUST-51",
+        NotApplicable,
+        "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default.",
+    ),
+    (
+        "MUST-52",
+        NotApplicable,
+        "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default.",
+    ),
+    (
+        "MUST-53",
+        NotApplicable,
+        "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default.",
+    ),
+    (
+        "SHLD-24",
+        NotApplicable,
+        "Source routes are deprecated (RFC 6814 and RFC 7126), and Linux drops them by default.",
+    ),
 ];
 
 /// The verdict on every requirement, in the order of appendix B.
 #[must_use]
 pub fn requirements(scenarios: &[Scenario]) -> Vec<Requirement> {
-    let mut decided: BTreeMap<&str, Vec<(&Scenario, &crate::audit::report::model::Decided)>> = BTreeMap::new();
+    let mut decided: BTreeMap<&str, Vec<(&Scenario, &crate::audit::report::model::Decided)>> =
+        BTreeMap::new();
     for scenario in scenarios {
         for step in &scenario.decided {
             decided.entry(&step.requirement).or_default().push((scenario, step));

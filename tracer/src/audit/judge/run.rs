@@ -18,9 +18,7 @@ use super::{
 };
 use crate::audit::{
     play::{Connection, Failure, Logged, Played, Recorded, Went},
-    report::model::{
-        Decided, Entry, Family, Finding, Outcome, Problem, Scenario, Segment, Verdict, What,
-    },
+    report::model::{Decided, Entry, Family, Finding, Outcome, Problem, Scenario, Segment, Verdict, What},
     scenario::{Action, Script},
 };
 
@@ -48,7 +46,12 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
     let mut uncertain = false;
     if let Some(Failure { line, expected, seen }) = &played.failure {
         let (expected, seen) = (expected.clone(), seen.clone());
-        findings.push(Finding { place: place(Some(*line)), expected: expected.clone(), seen: seen.clone(), rules: "-".into() });
+        findings.push(Finding {
+            place: place(Some(*line)),
+            expected: expected.clone(),
+            seen: seen.clone(),
+            rules: "-".into(),
+        });
         problem = Some(Problem { line: Some(*line), expected, seen });
     }
     for Went { line, deviation, .. } in &played.went {
@@ -60,7 +63,12 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
             Ok(id) => deviations.push((id, None)),
             Err(violation) => {
                 let expected = "a transition that the kernel can make".to_owned();
-                findings.push(Finding { place: place(None), expected, seen: violation.to_owned(), rules: violation.to_owned() });
+                findings.push(Finding {
+                    place: place(None),
+                    expected,
+                    seen: violation.to_owned(),
+                    rules: violation.to_owned(),
+                });
             }
         }
     }
@@ -78,11 +86,17 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
         for departure in judgement.departures.iter().filter(|one| named(one.name, &observations).is_none()) {
             let expected = "what the profile linux says".to_owned();
-            findings.push(Finding { place: place(None), expected, seen: departure.name.to_owned(), rules: "-".into() });
+            findings.push(Finding {
+                place: place(None),
+                expected,
+                seen: departure.name.to_owned(),
+                rules: "-".into(),
+            });
         }
         if let Some((at, expected, rules)) = &judgement.violation {
             let seen = trace.get(*at).map(|(_, observation)| observation.to_string()).unwrap_or_default();
-            let finding = Finding { place: place(None), expected: expected.clone(), seen, rules: rules.clone() };
+            let finding =
+                Finding { place: place(None), expected: expected.clone(), seen, rules: rules.clone() };
             problem.get_or_insert(Problem {
                 line: None,
                 expected: finding.expected.clone(),
@@ -96,7 +110,12 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
     let (looked, broken) = wire::inspect(played);
     deviations.extend(broken.iter().filter_map(|(.., known)| known.map(|id| (id, None))));
     for (id, _, what, _) in broken.iter().filter(|(.., known)| known.is_none()) {
-        findings.push(Finding { place: place(None), expected: (*id).to_owned(), seen: what.clone(), rules: (*id).to_owned() });
+        findings.push(Finding {
+            place: place(None),
+            expected: (*id).to_owned(),
+            seen: what.clone(),
+            rules: (*id).to_owned(),
+        });
     }
     let departs: BTreeSet<DeviationId> = deviations.iter().map(|(id, _)| *id).collect();
     let outcome = if played.lost > 0 && !findings.is_empty() || uncertain {
@@ -131,8 +150,10 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
                     None => Outcome::Pass,
                 },
                 deviation: wrong.and_then(|(.., known)| known.map(|id| id.name().to_owned())),
-                seen: wrong
-                    .map_or_else(|| format!("{looked} segments of the kernel"), |(_, _, what, _)| what.clone()),
+                seen: wrong.map_or_else(
+                    || format!("{looked} segments of the kernel"),
+                    |(_, _, what, _)| what.clone(),
+                ),
             }
         }));
     }
@@ -225,10 +246,12 @@ fn ladder(script: &Script, played: &Played, traces: &[Trace], words: &[Option<Ju
         words.get(place)?.as_ref()?.each.get(at).map(|observed| said(&observed.verdict))
     };
     let changes = played.account.changes();
-    let mut timed: Vec<(u64, Source, usize)> = (0..).zip(&played.log).map(|(at, l)| (l.time, Source::Log(at), l.connection)).collect();
+    let mut timed: Vec<(u64, Source, usize)> =
+        (0..).zip(&played.log).map(|(at, l)| (l.time, Source::Log(at), l.connection)).collect();
     for (at, change) in changes.iter().enumerate() {
         let place = played.connections.iter().position(|connection| {
-            connection.ports == change.ports || change.ports.peer == 0 && connection.ports.kernel == change.ports.kernel
+            connection.ports == change.ports
+                || change.ports.peer == 0 && connection.ports.kernel == change.ports.kernel
         });
         timed.extend(place.map(|place| (change.time, Source::Change(at), place)));
     }
@@ -304,7 +327,8 @@ fn what(logged: &Logged, connection: &Connection) -> What {
             } else {
                 (connection.of_peer(segment.seq), connection.of_kernel(segment.ack))
             };
-            let bits = ["", ",ECE", ",CWR", ",ECE,CWR"].get(usize::from(parsed.ecn_bits)).copied().unwrap_or("");
+            let bits =
+                ["", ",ECE", ",CWR", ",ECE,CWR"].get(usize::from(parsed.ecn_bits)).copied().unwrap_or("");
             What::Segment(Segment {
                 from_kernel: *from_kernel,
                 flags: format!("{}{bits}", segment.flags),
@@ -374,10 +398,22 @@ impl Peer {
         } else if *from_kernel {
             match state {
                 State::Closed if segment.has(Flags::SYN) && !ack => State::Listen,
-                State::SynSent if segment.has(Flags::SYN) => if ack { State::Established } else { State::SynReceived },
+                State::SynSent if segment.has(Flags::SYN) => {
+                    if ack {
+                        State::Established
+                    } else {
+                        State::SynReceived
+                    }
+                }
                 State::SynReceived if ack && !fin => State::Established,
                 State::SynReceived | State::Established if fin => State::CloseWait,
-                State::FinWait1 if fin => if acked { State::TimeWait } else { State::Closing },
+                State::FinWait1 if fin => {
+                    if acked {
+                        State::TimeWait
+                    } else {
+                        State::Closing
+                    }
+                }
                 State::FinWait1 if acked => State::FinWait2,
                 State::FinWait2 if fin => State::TimeWait,
                 State::Closing if acked => State::TimeWait,
@@ -390,7 +426,11 @@ impl Peer {
             }
             match state {
                 State::Closed | State::Listen if segment.has(Flags::SYN) => {
-                    if ack { State::SynReceived } else { State::SynSent }
+                    if ack {
+                        State::SynReceived
+                    } else {
+                        State::SynSent
+                    }
                 }
                 State::Established | State::SynReceived if fin => State::FinWait1,
                 State::CloseWait if fin => State::LastAck,

@@ -31,7 +31,12 @@ pub type Trace = Vec<(Source, Observation)>;
 /// The trace of each connection.
 #[must_use]
 pub fn traces(played: &Played) -> Vec<Trace> {
-    played.connections.iter().enumerate().map(|(place, connection)| trace(played, place, connection)).collect()
+    played
+        .connections
+        .iter()
+        .enumerate()
+        .map(|(place, connection)| trace(played, place, connection))
+        .collect()
 }
 
 fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
@@ -51,8 +56,13 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
             timed.push((logged.time, Source::Log(at), kind));
         }
     }
-    let changes: Vec<(usize, &Change)> =
-        played.account.changes().iter().enumerate().filter(|(_, change)| concerns(change, ports, passive)).collect();
+    let changes: Vec<(usize, &Change)> = played
+        .account
+        .changes()
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| concerns(change, ports, passive))
+        .collect();
     let listen = timed.iter().find_map(|(_, _, kind)| match kind {
         Kind::Call(call @ Call::Open { origin: Origin::Passive, .. }) => Some(*call),
         _ => None,
@@ -81,9 +91,7 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
     let began = played.time.0;
     timed
         .into_iter()
-        .map(|(time, source, kind)| {
-            (source, Observation { at: time.saturating_sub(began) / 1_000, kind })
-        })
+        .map(|(time, source, kind)| (source, Observation { at: time.saturating_sub(began) / 1_000, kind }))
         .collect()
 }
 

@@ -37,7 +37,9 @@ pub fn inspect(played: &Played) -> (usize, Vec<Broken>) {
         if parsed.segment.options.mss.is_some() && !parsed.segment.has(Flags::SYN) {
             broken.push(("MUST-65", at, "MSS without SYN".to_owned(), None));
         }
-        broken.extend(options(&parsed.raw_options).into_iter().map(|(id, what)| (id, at, what.to_owned(), None)));
+        broken.extend(
+            options(&parsed.raw_options).into_iter().map(|(id, what)| (id, at, what.to_owned(), None)),
+        );
         if let Some((by, known)) = edge.shrinks(parsed) {
             broken.push(("SHLD-14", at, format!("the window's right edge moves left by {by}"), known));
         }

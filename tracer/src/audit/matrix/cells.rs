@@ -95,9 +95,8 @@ pub const STARTS: [Start; 12] = [
 ];
 
 /// The flag sets.
-pub const FLAGS: [&str; 11] = [
-    "none", "ACK", "SYN", "SYN,ACK", "RST", "RST,ACK", "FIN", "FIN,ACK", "URG,ACK", "SYN,FIN", "SYN,RST",
-];
+pub const FLAGS: [&str; 11] =
+    ["none", "ACK", "SYN", "SYN,ACK", "RST", "RST,ACK", "FIN", "FIN,ACK", "URG,ACK", "SYN,FIN", "SYN,RST"];
 
 /// Where the segment begins: a name and how a scenario says it.
 pub const SEQS: [(&str, &str); 7] = [

@@ -48,6 +48,9 @@ struct Row {
     flags: usize,
 }
 
+/// A row and its judged cells.
+type DoneRow = (Row, Vec<(usize, Judged)>);
+
 /// How long the kernel may take to answer, nanoseconds: less than any of its timers.
 const ANSWER: u64 = 150_000_000;
 
@@ -69,7 +72,7 @@ pub fn matrix(
     }
     let all = rows.len();
     let queue = Mutex::new(rows);
-    let done: Mutex<Vec<(Row, Vec<(usize, Judged)>)>> = Mutex::new(Vec::new());
+    let done: Mutex<Vec<DoneRow>> = Mutex::new(Vec::new());
     let failed: Mutex<Option<ParseError>> = Mutex::new(None);
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, all) {
@@ -98,7 +101,7 @@ pub fn matrix(
     Ok(collect(done.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn collect(done: Vec<(Row, Vec<(usize, Judged)>)>) -> Results {
+fn collect(done: Vec<DoneRow>) -> Results {
     let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let mut matrix = Matrix {
         states: STARTS.iter().map(|start| start.name.to_owned()).collect(),
@@ -140,7 +143,8 @@ fn play_row(row: &Row, stream: &Stream) -> Result<Vec<(usize, Judged)>, ParseErr
     let judged = cells.iter().zip(traces.iter().enumerate().skip(1)).map(|(cell, (place, trace))| {
         let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
         let text = segment(start, flags, *cell).unwrap_or_default();
-        let place_name = format!("matrix {}: {}/{}", start.name, text.replacen("peer@ ", "", 1), name(row.family));
+        let place_name =
+            format!("matrix {}: {}/{}", start.name, text.replacen("peer@ ", "", 1), name(row.family));
         (*cell, judge_cell(&played, place, &observations, place_name))
     });
     Ok(judged.collect())
@@ -165,14 +169,14 @@ fn script(start: &Start, flags: &str) -> Result<(Vec<usize>, Script), ParseError
 
 fn judge_cell(played: &Played, place: usize, observations: &[Observation], place_name: String) -> Judged {
     let probe = played.log.iter().rev().find(|logged| {
-        logged.connection == place
-            && matches!(logged.what, Recorded::Segment { from_kernel: false, .. })
+        logged.connection == place && matches!(logged.what, Recorded::Segment { from_kernel: false, .. })
     });
     let time = probe.map_or(u64::MAX, |logged| logged.time);
     let (sent, state) = answer(played, place, time);
     let of = |outcome, note: String| Answer { outcome, sent: sent.clone(), state: state.clone(), note };
     if played.failure.is_some() || probe.is_none() || played.lost > 0 {
-        let seen = played.failure.as_ref().map_or("events were lost".to_owned(), |failure| failure.seen.clone());
+        let seen =
+            played.failure.as_ref().map_or("events were lost".to_owned(), |failure| failure.seen.clone());
         return Judged { answer: of(Outcome::Inconclusive, seen), finding: None, deviations: Vec::new() };
     }
     if judge(observations, &RFC9293_INTENT).conforms() {
@@ -204,7 +208,11 @@ fn judge_cell(played: &Played, place: usize, observations: &[Observation], place
         return Judged { answer, finding: Some(finding), deviations: Vec::new() };
     }
     if judgement.inconclusive {
-        return Judged { answer: of(Outcome::Inconclusive, "no room for every explanation".to_owned()), finding: None, deviations: Vec::new() };
+        return Judged {
+            answer: of(Outcome::Inconclusive, "no room for every explanation".to_owned()),
+            finding: None,
+            deviations: Vec::new(),
+        };
     }
     let shown = departures(observations, &used, judgement.departures);
     let names: Vec<&str> = shown.iter().map(|id| id.name()).collect();

@@ -76,7 +76,9 @@ impl Scene<'_> {
             Some(change) if change.time < from || change.time > to => {
                 Standing::Missed(format!("{state} {}", after(self.base, change.time)))
             }
-            Some(change) => Standing::Happened(change.time, format!("{state} {}", after(self.base, change.time))),
+            Some(change) => {
+                Standing::Happened(change.time, format!("{state} {}", after(self.base, change.time)))
+            }
             None => self.absent(to, &format!("the state is {now}")),
         }
     }
@@ -113,7 +115,8 @@ fn after(base: u64, time: u64) -> String {
 /// A segment of the kernel in a scenario's own words.
 pub fn describe(connection: &Connection, parsed: &Parsed) -> String {
     let segment = &parsed.segment;
-    let mut text = format!("{}{} seq={}", segment.flags, ecn(parsed.ecn_bits), connection.of_kernel(segment.seq));
+    let mut text =
+        format!("{}{} seq={}", segment.flags, ecn(parsed.ecn_bits), connection.of_kernel(segment.seq));
     if segment.has(Flags::ACK) {
         let _ = write!(text, " ack={}", connection.of_peer(segment.ack));
     }

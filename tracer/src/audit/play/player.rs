@@ -22,7 +22,8 @@ use crate::audit::{
     account::{Account, Ports, now},
     report::model::Family,
     scenario::{
-        Action, Alternative, Awaited, Call, Direction, ERRORS, Expected, Forgery, Icmp, Script, SocketOption, Step,
+        Action, Alternative, Awaited, Call, Direction, ERRORS, Expected, Forgery, Icmp, Script, SocketOption,
+        Step,
     },
     stream::Stream,
     world::{self, Addresses, Forged, World, WorldError, addresses},
@@ -229,7 +230,9 @@ impl<'a> Player<'a> {
             let Addresses { source, destination } = parsed.addresses;
             let (here, there) = if seen.from_kernel { (source, destination) } else { (destination, source) };
             let ports = Ports { kernel: here.1, peer: there.1 };
-            let Some(place) = connections.iter().position(|connection| connection.ports == ports) else { return };
+            let Some(place) = connections.iter().position(|connection| connection.ports == ports) else {
+                return;
+            };
             if seen.from_kernel
                 && let Some(connection) = connections.get_mut(place)
             {
@@ -402,7 +405,13 @@ impl<'a> Player<'a> {
         self.pump()
     }
 
-    fn call(&mut self, step: &Step, place: usize, call: &Call, expected: Expected) -> Result<Done, PlayError> {
+    fn call(
+        &mut self,
+        step: &Step,
+        place: usize,
+        call: &Call,
+        expected: Expected,
+    ) -> Result<Done, PlayError> {
         self.pump()?;
         let time = now();
         let wanted = match expected {
@@ -410,11 +419,10 @@ impl<'a> Player<'a> {
             Expected::Error(error) => error,
         };
         // What depends on the network may take a moment.
-        let patient = matches!(
-            call,
-            Call::Accept | Call::Receive { .. } | Call::Error | Call::Poll(_) | Call::Get(..)
-        ) && wanted != libc::EAGAIN
-            && expected != Expected::Any;
+        let patient =
+            matches!(call, Call::Accept | Call::Receive { .. } | Call::Error | Call::Poll(_) | Call::Get(..))
+                && wanted != libc::EAGAIN
+                && expected != Expected::Any;
         let until = time + 1_000_000_000;
         let mut progress = Progress { read: 0, next: None };
         let result = loop {
@@ -433,7 +441,9 @@ impl<'a> Player<'a> {
         };
         let told = match call {
             // What was read was read, whether or not it is all that was asked for.
-            Call::Receive { urgent: false, .. } if progress.read > 0 => Some(event::Call::receive(progress.read)),
+            Call::Receive { urgent: false, .. } if progress.read > 0 => {
+                Some(event::Call::receive(progress.read))
+            }
             Call::Receive { .. } => None,
             _ => told(call, &result, &self.user, place, self.family),
         };
@@ -618,7 +628,10 @@ fn told(
 fn config(user: &User, place: usize, family: Family) -> Config {
     let set = |wanted| {
         let settings = user.settings.iter().rev();
-        settings.filter(|(at, ..)| *at == place).find(|(_, option, _)| *option == wanted).map(|(.., value)| *value)
+        settings
+            .filter(|(at, ..)| *at == place)
+            .find(|(_, option, _)| *option == wanted)
+            .map(|(.., value)| *value)
     };
     let seconds = |value: i32| u64::try_from(value).unwrap_or(0) * 1_000_000;
     let on = |option| set(option).is_some_and(|value| value != 0);

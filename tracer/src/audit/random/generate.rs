@@ -48,7 +48,18 @@ pub fn conversation(seed: u64) -> (Vec<String>, Vec<String>) {
 fn step(dice: &mut Dice) -> String {
     let len = dice.one_of(&["1", "10", "100", "536", "1000"]);
     let many = dice.one_of(&["1", "10", "700", "2500"]);
-    let seq = dice.one_of(&["", "", "", " seq=-1", " seq=+1", " seq=+100", " seq=1", " seq=edge", " seq=edge-1", " seq=-5000"]);
+    let seq = dice.one_of(&[
+        "",
+        "",
+        "",
+        " seq=-1",
+        " seq=+1",
+        " seq=+100",
+        " seq=1",
+        " seq=edge",
+        " seq=edge-1",
+        " seq=-5000",
+    ]);
     let ack = dice.one_of(&["", "", "", "", " ack=-1", " ack=-500", " ack=+1", " ack=1", " ack=-200000"]);
     let win = dice.one_of(&["", "", "", " win=0", " win=100", " win=2000", " win=65535"]);
     let odd = dice.one_of(&["", "", "", "", " lost", " twice", " checksum=bad"]);
@@ -86,7 +97,8 @@ mod tests {
             let (opening, body) = conversation(seed);
             assert_eq!((&opening, &body), (&conversation(seed).0, &conversation(seed).1));
             let text = [opening, body].concat().join("\n").replace('@', "@c");
-            parse_file("r", "r", &format!("title: r\nrfc: 3\n{text}")).unwrap_or_else(|error| panic!("{error}"));
+            parse_file("r", "r", &format!("title: r\nrfc: 3\n{text}"))
+                .unwrap_or_else(|error| panic!("{error}"));
             seen.insert(text);
         }
         assert!(seen.len() > 480, "{}", seen.len());

@@ -79,8 +79,9 @@ pub fn random(
                     if from >= count {
                         return;
                     }
-                    let seeds: Vec<u64> = (from..count.min(from + BATCH)).map(|n| seed.wrapping_add(n)).collect();
-                    let family = if from / BATCH % 2 == 0 { Family::Ipv4 } else { Family::Ipv6 };
+                    let seeds: Vec<u64> =
+                        (from..count.min(from + BATCH)).map(|n| seed.wrapping_add(n)).collect();
+                    let family = if (from / BATCH).is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 };
                     let mut part = Sum::default();
                     if let Err(error) = play_batch(&seeds, family, stream, &mut part) {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -112,7 +113,12 @@ pub fn random(
         let place = format!("random {seed}/{}", name(*family));
         if at >= SHRUNK {
             let seen = format!("one more of {}", different.len());
-            findings.push(Finding { place, expected: "what the model says".to_owned(), seen, rules: "-".to_owned() });
+            findings.push(Finding {
+                place,
+                expected: "what the model says".to_owned(),
+                seen,
+                rules: "-".to_owned(),
+            });
             continue;
         }
         let Some(conversation) = shrink(*seed, *family, stream)? else {

@@ -22,7 +22,9 @@ pub enum Wrong {
     Header(String),
     #[error("no step: a scenario without steps proves nothing")]
     NoSteps,
-    #[error("`{0}` is no step; expected establish, user, peer, kernel, state, silence, or, icmp, wait, mark, or sysctl")]
+    #[error(
+        "`{0}` is no step; expected establish, user, peer, kernel, state, silence, or, icmp, wait, mark, or sysctl"
+    )]
     Verb(String),
     #[error("expected {expected} after `{after}`")]
     Incomplete { after: String, expected: &'static str },
@@ -30,7 +32,9 @@ pub enum Wrong {
     Value { found: String, expected: &'static str },
     #[error("`{found}` is unknown here; expected one of: {known}")]
     Word { found: String, known: String },
-    #[error("`{0}` is neither a requirement of RFC 9293 (MUST-13) nor a known deviation (`tcp-tracer explain --list`)")]
+    #[error(
+        "`{0}` is neither a requirement of RFC 9293 (MUST-13) nor a known deviation (`tcp-tracer explain --list`)"
+    )]
     Tag(String),
     #[error("`or` follows only what is waited for: kernel, state or silence")]
     StrayOr,

@@ -45,8 +45,8 @@ mod words;
 pub use error::{ParseError, Wrong};
 pub use library::library;
 pub use parse::parse_file;
-pub use words::ERRORS;
 pub use script::{
     Action, Alternative, Awaited, Call, Cookie, Direction, Expected, Forgery, Icmp, Number, Pattern,
     Readiness, Script, SocketOption, Stamp, Step, Window,
 };
+pub use words::ERRORS;

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use model::{
-    linux::Deviation,
-    requirement::Requirement,
-};
+use model::{linux::Deviation, requirement::Requirement};
 
 use super::{
     error::{ParseError, Wrong},
@@ -122,7 +119,8 @@ impl Reader {
         });
         if verb == "or" {
             let deviation = deviation.ok_or(Wrong::NamelessOr)?;
-            let (verb, words) = words.split_first().ok_or_else(|| incomplete("or", "kernel, state or silence"))?;
+            let (verb, words) =
+                words.split_first().ok_or_else(|| incomplete("or", "kernel, state or silence"))?;
             let (what, window) = self.awaited(verb, words)?;
             let alternative = Alternative { line, what, window, deviation: Some(deviation) };
             let Some(Step { action: Action::Expect(alternatives), .. }) = self.script.steps.last_mut() else {
@@ -175,7 +173,9 @@ impl Reader {
         words: &[&str],
         decides: &[&'static Requirement],
     ) -> Result<(), Wrong> {
-        let Some((role, options)) = words.split_first() else { return Err(incomplete("establish", "client or server")) };
+        let Some((role, options)) = words.split_first() else {
+            return Err(incomplete("establish", "client or server"));
+        };
         let options = options.join(" ");
         let mss = if options.contains("mss=") { "" } else { "mss=1460 " };
         // The window that the peer offers stands on its ACK as well.
@@ -229,8 +229,10 @@ impl Reader {
             "unjudged" => script.unjudged = Some(rest.to_owned()),
             "families" => {
                 let known = [(Family::Ipv4, "ipv4"), (Family::Ipv6, "ipv6")];
-                script.families =
-                    rest.split_whitespace().map(|word| find(word, known.into_iter())).collect::<Result<_, _>>()?;
+                script.families = rest
+                    .split_whitespace()
+                    .map(|word| find(word, known.into_iter()))
+                    .collect::<Result<_, _>>()?;
             }
             "sysctl" => {
                 let (name, value) = rest.split_once('=').ok_or_else(|| incomplete(name, "NAME=VALUE"))?;
@@ -307,12 +309,29 @@ fn one<'a>(verb: &str, words: &[&'a str]) -> Result<&'a str, Wrong> {
 
 fn find<'a, T>(word: &str, known: impl Iterator<Item = (T, &'a str)> + Clone) -> Result<T, Wrong> {
     let names = known.clone().map(|(_, name)| name);
-    known.into_iter().find(|(_, name)| *name == word).map(|(item, _)| item).ok_or_else(|| unknown(word, names))
+    known
+        .into_iter()
+        .find(|(_, name)| *name == word)
+        .map(|(item, _)| item)
+        .ok_or_else(|| unknown(word, names))
 }
 
 const CALLS: [&str; 15] = [
-    "listen", "connect", "accept", "send", "recv", "shutdown", "close", "abort", "disconnect", "set", "get",
-    "error", "close-listener", "poll", "recv-urgent",
+    "listen",
+    "connect",
+    "accept",
+    "send",
+    "recv",
+    "shutdown",
+    "close",
+    "abort",
+    "disconnect",
+    "set",
+    "get",
+    "error",
+    "close-listener",
+    "poll",
+    "recv-urgent",
 ];
 
 fn user(words: &[&str]) -> Result<Action, Wrong> {
@@ -325,7 +344,8 @@ fn user(words: &[&str]) -> Result<Action, Wrong> {
     let call = match (*name, rest) {
         ("listen", []) => Call::Listen { backlog: 128 },
         ("listen", [word]) => {
-            let backlog = word.strip_prefix("backlog=").ok_or_else(|| unknown(word, ["backlog=N"].into_iter()))?;
+            let backlog =
+                word.strip_prefix("backlog=").ok_or_else(|| unknown(word, ["backlog=N"].into_iter()))?;
             Call::Listen { backlog: value(backlog, "number")? }
         }
         ("connect", []) => Call::Connect { to: None, bound: false },
@@ -333,8 +353,12 @@ fn user(words: &[&str]) -> Result<Action, Wrong> {
         ("connect", ["to", address]) => Call::Connect { to: Some(value(address, "address")?), bound: false },
         ("accept", []) => Call::Accept,
         ("send", [len]) => Call::Send { len: value(len, "number of octets")?, urgent: false, more: false },
-        ("send", [len, "urgent"]) => Call::Send { len: value(len, "number of octets")?, urgent: true, more: false },
-        ("send", [len, "more"]) => Call::Send { len: value(len, "number of octets")?, urgent: false, more: true },
+        ("send", [len, "urgent"]) => {
+            Call::Send { len: value(len, "number of octets")?, urgent: true, more: false }
+        }
+        ("send", [len, "more"]) => {
+            Call::Send { len: value(len, "number of octets")?, urgent: false, more: true }
+        }
         ("recv", ["EOF"]) => Call::Receive { len: 0, urgent: false },
         ("recv", [len]) => Call::Receive { len: value(len, "number of octets, or EOF,")?, urgent: false },
         ("recv-urgent", []) => Call::Receive { len: 1, urgent: true },
@@ -348,8 +372,7 @@ fn user(words: &[&str]) -> Result<Action, Wrong> {
         ("close-listener", []) => Call::CloseListener,
         ("error", []) => Call::Error,
         ("set", [setting]) => {
-            let (name, setting) =
-                setting.split_once('=').ok_or_else(|| incomplete("set", "OPTION=VALUE"))?;
+            let (name, setting) = setting.split_once('=').ok_or_else(|| incomplete("set", "OPTION=VALUE"))?;
             Call::Set(option(name)?, value(setting, "number")?)
         }
         ("get", [name, span]) => {
@@ -401,8 +424,7 @@ fn forgery(words: &[&str]) -> Result<Forgery, Wrong> {
                 }
             }
             "tfo" => {
-                let known =
-                    [(Cookie::Request, ""), (Cookie::Granted, "granted"), (Cookie::Wrong, "wrong")];
+                let known = [(Cookie::Request, ""), (Cookie::Granted, "granted"), (Cookie::Wrong, "wrong")];
                 made.fast_open = Some(find(given, known.into_iter())?);
             }
             "options" => made.raw_options = Some(fitting(octets(given)?)?),
@@ -421,12 +443,29 @@ fn forgery(words: &[&str]) -> Result<Forgery, Wrong> {
 }
 
 const PEER_KEYS: [&str; 19] = [
-    "seq=", "ack=", "len=", "win=", "urg=", "mss=", "wscale=", "sack", "ts", "tfo", "options=", "ipopt=",
-    "checksum=bad", "lost", "twice", "tos=", "from=", "to=", "iss=",
+    "seq=",
+    "ack=",
+    "len=",
+    "win=",
+    "urg=",
+    "mss=",
+    "wscale=",
+    "sack",
+    "ts",
+    "tfo",
+    "options=",
+    "ipopt=",
+    "checksum=bad",
+    "lost",
+    "twice",
+    "tos=",
+    "from=",
+    "to=",
+    "iss=",
 ];
 
 fn fitting(octets: Vec<u8>) -> Result<Vec<u8>, Wrong> {
-    if octets.len() > 40 || octets.len() % 4 != 0 { Err(Wrong::Options) } else { Ok(octets) }
+    if octets.len() > 40 || !octets.len().is_multiple_of(4) { Err(Wrong::Options) } else { Ok(octets) }
 }
 
 fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {
@@ -452,9 +491,7 @@ fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {
             ("tfo", _) => made.fast_open = Some(given != "none"),
             ("sack", "none") => made.sack = Some(None),
             ("sack", _) => {
-                let (from, to) = given
-                    .split_once('-')
-                    .ok_or_else(|| incomplete("sack=", "FROM-TO"))?;
+                let (from, to) = given.split_once('-').ok_or_else(|| incomplete("sack=", "FROM-TO"))?;
                 made.sack = Some(Some((value(from, "number")?, value(to, "number")?)));
             }
             ("issgap", _) => made.iss_gap = Some(range(given)?),
@@ -470,8 +507,8 @@ fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {
 }
 
 const KERNEL_KEYS: [&str; 17] = [
-    "seq=", "ack=", "len=", "win=", "urg=", "mss=", "wscale", "ts", "sackok", "tfo", "sack=", "nopsh", "noecn",
-    "tos=", "ttl=", "ipopt=", "issgap=",
+    "seq=", "ack=", "len=", "win=", "urg=", "mss=", "wscale", "ts", "sackok", "tfo", "sack=", "nopsh",
+    "noecn", "tos=", "ttl=", "ipopt=", "issgap=",
 ];
 
 #[cfg(test)]
@@ -508,7 +545,10 @@ mod tests {
             let found = error(steps);
             assert!(found.starts_with(message), "{steps:?}: {found}");
         }
-        assert_eq!(parse("id", "f", "wait 1s").unwrap_err().to_string(), "f:1: the header `title:` is missing");
+        assert_eq!(
+            parse("id", "f", "wait 1s").unwrap_err().to_string(),
+            "f:1: the header `title:` is missing"
+        );
     }
 
     #[test]

@@ -111,8 +111,7 @@ pub struct Window {
 
 impl Window {
     /// Soon.
-    pub const SOON: Self =
-        Self { mark: None, from: Duration::ZERO, to: Duration::from_secs(1) };
+    pub const SOON: Self = Self { mark: None, from: Duration::ZERO, to: Duration::from_secs(1) };
 }
 
 /// A system call, or several that belong together.
@@ -444,4 +443,3 @@ impl Icmp {
         }
     }
 }
-

@@ -89,10 +89,10 @@ pub fn octets(text: &str) -> Result<Vec<u8>, Wrong> {
 
 /// `FIN-WAIT-1`.
 pub fn state(text: &str) -> Result<State, Wrong> {
-    State::ALL
-        .into_iter()
-        .find(|state| state.to_string() == text)
-        .ok_or_else(|| Wrong::Value { found: text.to_owned(), expected: "state of RFC 9293, as in FIN-WAIT-1" })
+    State::ALL.into_iter().find(|state| state.to_string() == text).ok_or_else(|| Wrong::Value {
+        found: text.to_owned(),
+        expected: "state of RFC 9293, as in FIN-WAIT-1",
+    })
 }
 
 /// The errors of calls.

@@ -127,8 +127,13 @@ pub fn build((addresses, segment, forged): Packet<'_>) -> Built {
 }
 
 fn ipv4(from: Ipv4Addr, to: Ipv4Addr, length: usize, forged: &Forged, protocol: IpNumber) -> Vec<u8> {
-    let mut header =
-        Ipv4Header { time_to_live: HOPS, protocol, source: from.octets(), destination: to.octets(), ..Ipv4Header::default() };
+    let mut header = Ipv4Header {
+        time_to_live: HOPS,
+        protocol,
+        source: from.octets(),
+        destination: to.octets(),
+        ..Ipv4Header::default()
+    };
     // Options that IP cannot carry are left out: a scenario's parser refuses them.
     if let Ok(options) = forged.ip_options.as_slice().try_into() {
         header.options = options;
@@ -188,7 +193,8 @@ pub fn icmp(kind: u8, code: u8, about: &[u8], addresses: &Addresses) -> Built {
             let (from, to) = (v6(from), v6(to));
             packet.extend(ipv6(from, to, message.len(), 0, IpNumber::IPV6_ICMP));
             let length = u32::try_from(message.len()).unwrap_or(0);
-            let pseudo = [&from.octets()[..], &to.octets()[..], &length.to_be_bytes()[..], &[0, 0, 0, 58][..]];
+            let pseudo =
+                [&from.octets()[..], &to.octets()[..], &length.to_be_bytes()[..], &[0, 0, 0, 58][..]];
             ones_sum(&pseudo.concat(), 0)
         }
     };
@@ -223,7 +229,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
             return Err(Malformed::OtherProtocol);
         }
         let length = usize::from(header.payload_len().map_err(|_| Malformed::Ip)?);
-        let tcp = TcpSlice::from_slice(rest.get(..length).ok_or(Malformed::Ip)?).map_err(|_| Malformed::Tcp)?;
+        let tcp =
+            TcpSlice::from_slice(rest.get(..length).ok_or(Malformed::Ip)?).map_err(|_| Malformed::Tcp)?;
         let sum = tcp.calc_checksum_ipv4(header.source, header.destination).map_err(|_| Malformed::Tcp)?;
         let (from, to) = (Ipv4Addr::from(header.source).into(), Ipv4Addr::from(header.destination).into());
         let class = bytes.get(1).copied().unwrap_or(0);
@@ -234,7 +241,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
             return Err(Malformed::OtherProtocol);
         }
         let length = usize::from(header.payload_length);
-        let tcp = TcpSlice::from_slice(rest.get(..length).ok_or(Malformed::Ip)?).map_err(|_| Malformed::Tcp)?;
+        let tcp =
+            TcpSlice::from_slice(rest.get(..length).ok_or(Malformed::Ip)?).map_err(|_| Malformed::Tcp)?;
         let sum = tcp.calc_checksum_ipv6(header.source, header.destination).map_err(|_| Malformed::Tcp)?;
         let (from, to) = (header.source_addr().into(), header.destination_addr().into());
         Ok(parsed(&tcp, (from, to), sum, (header.hop_limit, header.traffic_class, 0)))
@@ -260,10 +268,7 @@ fn parsed(tcp: &TcpSlice<'_>, (from, to): (IpAddr, IpAddr), sum: u16, ip: (u8, u
     let (options, sacks) = decode_options(tcp.options());
     let (hops, traffic_class, ip_options) = ip;
     Parsed {
-        addresses: Addresses {
-            source: (from, tcp.source_port()),
-            destination: (to, tcp.destination_port()),
-        },
+        addresses: Addresses { source: (from, tcp.source_port()), destination: (to, tcp.destination_port()) },
         segment: Segment {
             seq: Seq(tcp.sequence_number()),
             ack: Seq(tcp.acknowledgment_number()),
@@ -339,14 +344,21 @@ pub fn decode_options(bytes: &[u8]) -> (Options, Vec<(Seq, Seq)>) {
             rest = tail;
             continue;
         }
-        let Some(length) = tail.first().map(|length| usize::from(*length)).filter(|length| *length >= 2) else { break };
+        let Some(length) = tail.first().map(|length| usize::from(*length)).filter(|length| *length >= 2)
+        else {
+            break;
+        };
         let Some(value) = rest.get(2..length) else { break };
         match (kind, value) {
             (kind::MSS, [high, low]) => options.mss = Some(u16::from_be_bytes([*high, *low])),
             (kind::WINDOW_SCALE, [shift]) => options.window_scale = Some(*shift),
             (kind::SACK_PERMITTED, []) => options.sack_permitted = true,
             (kind::SACK, blocks) => {
-                sacks.extend(blocks.chunks_exact(8).map(|block| (number(block), number(block.get(4..).unwrap_or(&[])))));
+                sacks.extend(
+                    blocks
+                        .chunks_exact(8)
+                        .map(|block| (number(block), number(block.get(4..).unwrap_or(&[])))),
+                );
             }
             (kind::TIMESTAMPS, both) if both.len() == 8 => {
                 let echo = number(both.get(4..).unwrap_or(&[])).0;
