@@ -1,5 +1,7 @@
 //! `tcp-tracer audit`: how well the running kernel's TCP conforms to RFC 9293.
 
+mod diff;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -12,7 +14,7 @@ use crate::audit::{
     report::{
         WriteError,
         model::{Outcome, Report, RequirementVerdict},
-        write_json,
+        write,
     },
     run::{AuditError, Config, Done, Progress, audit, scenarios},
 };
@@ -23,7 +25,10 @@ use crate::audit::{
 /// Exit code: 0 when RFC 9293 and the known deviations of Linux explain everything, 3 when something is left (a finding),
 /// 4 when events were lost, so that there is no verdict, 1 when the audit could not be done.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Leave out the scenarios that take longer than eight seconds
     #[arg(long)]
     quick: bool,
@@ -45,12 +50,17 @@ pub struct Args {
     /// So many random conversations [default: 1000, or none with --quick, --only or --scenario]
     #[arg(long, value_name = "N")]
     random: Option<u64>,
-    /// Write report.json into this folder
+    /// Write report.html, report.json, report.md, junit.xml and capture.pcapng into this folder
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
     /// List the scenarios and what they are about, and do nothing
     #[arg(long)]
     list: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Diff(diff::Args),
 }
 
 /// Why the audit could not be done.
@@ -73,7 +83,10 @@ const INCONCLUSIVE: u8 = 4;
 ///
 /// [`Error`] when there is no report, or nowhere to put it.
 pub fn run(args: Args) -> Result<ExitCode, Error> {
-    let Args { quick, only, files, jobs, seed, matrix, random, output_dir, list } = args;
+    let Args { verb, quick, only, files, jobs, seed, matrix, random, output_dir, list } = args;
+    if let Some(Verb::Diff(args)) = verb {
+        return Ok(diff::run(&args));
+    }
     let whole = !quick && only.is_empty() && files.is_empty();
     let random = random.unwrap_or(if whole { 1_000 } else { 0 });
     let config = Config { quick, only, files, jobs, seed, matrix: matrix || whole, random };
@@ -88,8 +101,9 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
     }
     anstream::print!("{}", summary(&report));
     if let Some(folder) = output_dir {
-        let path = write_json(&report, &folder)?;
-        anstream::println!("Report: {}", path.display());
+        for path in write(&report, &folder)? {
+            anstream::println!("{}", path.display());
+        }
     }
     Ok(match report.outcome {
         Outcome::Pass | Outcome::Deviation => ExitCode::SUCCESS,

@@ -207,6 +207,15 @@ pub struct Scenario {
     pub ladder: Vec<Entry>,
 }
 
+impl Scenario {
+    /// A line of its text, from 1; none for a line that it has not.
+    #[must_use]
+    pub fn line(&self, number: u32) -> Option<&str> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.source.lines().nth(index).map(str::trim)
+    }
+}
+
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
