@@ -83,9 +83,10 @@ fn installed_linker() -> Result<Option<PathBuf>, Error> {
 }
 
 /// A target folder of its own, because the outer cargo holds the lock of the usual one; beside the profiles, so that
-/// debug, release and clippy builds share it. Cargo marks the top of a target folder with `CACHEDIR.TAG`.
+/// debug, release and clippy builds share it, and builds for other targets too. Cargo marks the top of a target folder
+/// with `CACHEDIR.TAG`, and the folder of each target in it.
 fn ebpf_target_dir(out_dir: &Path) -> PathBuf {
-    let top = out_dir.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let top = out_dir.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file()).last();
     top.unwrap_or(out_dir).join("ebpf")
 }
 

@@ -193,6 +193,9 @@ mod tests {
             let mut twice = profile;
             turn(&mut twice);
             assert_ne!(twice, profile, "{name}");
+            // The two switches of contradiction 7 turn together.
+            let both = twice.fin_again_restarts == profile.fin_again_restarts;
+            assert_eq!(both, twice.time_wait_ack == profile.time_wait_ack);
             turn(&mut twice);
             assert_eq!(twice, profile, "{name}");
         }

@@ -333,7 +333,6 @@ pub const LINUX: Profile = Profile {
     last_ack_entry: LastAckEntry::AtOnce,
     keep_alive_resets: true,
     syn_extras: SynExtras::Ignore,
-    second_listen: SecondListen::Refuse,
     reopen_falls_back: false,
     reopen_gap: 65_537,
     reset_before_fin: true,
@@ -375,4 +374,77 @@ pub const LINUX_6_8: Profile = Profile { name: "linux-6.8", figure_7: false, ..L
 impl Profile {
     /// The profiles that have a name.
     pub const ALL: [Self; 4] = [RFC9293_LITERAL, RFC9293_INTENT, LINUX, LINUX_6_8];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINUX, LINUX_6_8, Limits, Profile, R2, RFC_LIMITS, RFC9293_INTENT, RFC9293_LITERAL};
+
+    fn microseconds(limits: &Limits) -> [u64; 8] {
+        [
+            limits.time_wait,
+            limits.rto_initial,
+            limits.rto_min,
+            limits.rto_max,
+            limits.granularity,
+            limits.delayed_ack,
+            limits.sws_override,
+            limits.keep_alive_interval,
+        ]
+    }
+
+    #[test]
+    fn the_limits_in_figures() {
+        assert_eq!(
+            microseconds(&RFC_LIMITS),
+            [240_000_000, 1_000_000, 1_000_000, 60_000_000, 1_000, 200_000, 200_000, 75_000_000]
+        );
+        let Limits { r1, r2, r2_syn, r2_syn_ack, keep_alive_probes, challenges, .. } = RFC_LIMITS;
+        assert_eq!((r1, keep_alive_probes, challenges), (3, 9, Some((10, 5_000_000))));
+        // SHLD-11, MUST-23.
+        assert_eq!([r2, r2_syn, r2_syn_ack], [100_000_000, 180_000_000, 180_000_000].map(R2::After));
+        assert_eq!(
+            microseconds(&LINUX.limits),
+            [60_000_000, 1_000_000, 200_000, 120_000_000, 1_000, 40_000, 200_000, 75_000_000]
+        );
+        assert_eq!(LINUX.fin_wait_2, Some(60_000_000));
+    }
+
+    #[test]
+    fn what_the_intent_changes_of_the_letter_and_linux_of_the_intent() {
+        fn changed(one: &Profile, other: &Profile) -> [bool; 20] {
+            [
+                one.rfc5961_ack != other.rfc5961_ack,
+                one.rfc6191 != other.rfc6191,
+                one.figure_7 != other.figure_7,
+                one.duplicate_syn_draws_syn_ack != other.duplicate_syn_draws_syn_ack,
+                one.fin_again_restarts != other.fin_again_restarts,
+                one.time_wait_ack != other.time_wait_ack,
+                one.window_from_syn_ack != other.window_from_syn_ack,
+                one.partial_ack_in_last_ack != other.partial_ack_in_last_ack,
+                one.reads_after_close != other.reads_after_close,
+                one.syn_in_syn_received != other.syn_in_syn_received,
+                one.last_ack_entry != other.last_ack_entry,
+                one.syn_extras != other.syn_extras,
+                one.reopen_falls_back != other.reopen_falls_back,
+                one.reopen_gap != other.reopen_gap,
+                one.reset_before_fin != other.reset_before_fin,
+                one.empty_at_edge != other.empty_at_edge,
+                one.fin_wait_2 != other.fin_wait_2,
+                one.hard_icmp_aborts != other.hard_icmp_aborts,
+                one.soft_icmp_aborts_opening != other.soft_icmp_aborts_opening,
+                one.limits != other.limits,
+            ]
+        }
+        // SYN in SYN-RECEIVED has a reading of its own in each.
+        let [intent, linux] =
+            [(&RFC9293_LITERAL, &RFC9293_INTENT), (&RFC9293_INTENT, &LINUX)].map(|(a, b)| changed(a, b));
+        assert_eq!(intent, core::array::from_fn(|place| place <= 9));
+        assert_eq!(linux, core::array::from_fn(|place| place >= 9));
+        assert_eq!(changed(&LINUX, &LINUX_6_8), core::array::from_fn(|place| place == 2));
+        assert_eq!(
+            Profile::ALL.map(|profile| profile.name),
+            ["rfc9293-literal", "rfc9293-intent", "linux", "linux-6.8"]
+        );
+    }
 }

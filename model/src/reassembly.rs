@@ -48,7 +48,7 @@ impl Reassembly {
             return true;
         }
         let mut merged = Range { start, len };
-        let mut kept = [Range::default(); MAX_RANGES + 1];
+        let mut kept = [Range::default(); MAX_RANGES];
         let mut count = 0;
         for range in self.ranges() {
             if range.end().lt(merged.start) || merged.end().lt(range.start) {
@@ -73,7 +73,7 @@ impl Reassembly {
     /// Takes what continues at `next`; gives how many octets that is.
     pub fn take(&mut self, next: Seq) -> u32 {
         let mut reached = next;
-        let mut kept = [Range::default(); MAX_RANGES + 1];
+        let mut kept = [Range::default(); MAX_RANGES];
         let mut count = 0;
         for range in self.ranges() {
             if range.start.le(reached) {
@@ -88,8 +88,8 @@ impl Reassembly {
     }
 
     // Unused places are empty ranges: two equal contents are equal, and hash alike.
-    fn store(&mut self, kept: &[Range; MAX_RANGES + 1], count: usize) {
-        self.ranges.copy_from_slice(&kept[..MAX_RANGES]);
+    fn store(&mut self, kept: &[Range; MAX_RANGES], count: usize) {
+        self.ranges = *kept;
         self.used = count;
     }
 }

@@ -124,6 +124,18 @@ fn nagle_holds_half_a_window_too() {
     assert_eq!(happen(&mut tcb, Event::Call(call), Choices::default()).segments().count(), 0);
 }
 
+#[test]
+fn a_small_buffer_opens_its_window_by_halves() {
+    for (read, window) in [(599, 0), (600, 600)] {
+        let mut tcb = tcb(State::Established);
+        tcb.config.receive_buffer = 1_200;
+        (tcb.rcv.wnd, tcb.rcv.readable) = (0, 1_200);
+        tcb.rcv.nxt += 1_200;
+        happen(&mut tcb, Event::Call(Call::receive(read)), Choices::default());
+        assert_eq!(tcb.rcv.wnd, window, "{read} octets read");
+    }
+}
+
 /// Whether the peer is told at once of a window that was so large, when a reader empties a buffer of this size.
 fn told(was: u32, buffer: u32) -> bool {
     let mut tcb = tcb(State::Established);

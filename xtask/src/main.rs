@@ -1,9 +1,11 @@
-//! Tasks of this repository: `cargo xtask setup|run|test|check|docs`.
+//! Tasks of this repository: `cargo xtask setup|run|test|check|bench|docs|vm`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
+mod cache;
 mod cargo;
 mod check;
 mod command;
@@ -13,6 +15,7 @@ mod privilege;
 mod run;
 mod setup;
 mod test;
+mod vm;
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -32,8 +35,12 @@ enum Task {
     Test(test::Options),
     /// Check format, lints and documentation, host and eBPF
     Check,
+    /// Measure what the agent costs here, side by side with others
+    Bench(bench::Options),
     /// Write the generated documents anew
     Docs,
+    /// Run the live tests on other kernels, in QEMU
+    Vm(vm::Options),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +54,11 @@ enum Error {
     #[error(transparent)]
     Check(#[from] check::Error),
     #[error(transparent)]
+    Bench(#[from] bench::Error),
+    #[error(transparent)]
     Docs(#[from] docs::Error),
+    #[error(transparent)]
+    Vm(#[from] vm::Error),
 }
 
 fn main() -> ExitCode {
@@ -66,7 +77,9 @@ fn perform(task: Task) -> Result<(), Error> {
         Task::Run(options) => run::run(&options)?,
         Task::Test(options) => test::test(&options)?,
         Task::Check => check::check()?,
+        Task::Bench(options) => bench::bench(&options)?,
         Task::Docs => docs::docs()?,
+        Task::Vm(options) => vm::vm(&options)?,
     }
     Ok(())
 }

@@ -37,6 +37,12 @@ pub fn for_build() -> Result<Toolchain, Error> {
     Ok(toolchain)
 }
 
+/// What building for another target needs: that target's standard library.
+pub fn for_guest(target: &'static str) -> Result<(), Error> {
+    let toolchain = for_build()?;
+    Ok(toolchain.ensure_target(target)?)
+}
+
 /// What `cargo xtask check` needs.
 pub fn for_check() -> Result<(), Error> {
     let toolchain = for_build()?;
@@ -47,5 +53,10 @@ pub fn for_check() -> Result<(), Error> {
 
 /// The programs that the live tests talk to. What cannot be installed is told, not an error: some tests do without.
 pub fn for_live_tests() -> Availability {
-    packages::ensure()
+    packages::for_live_tests()
+}
+
+/// The programs that `cargo xtask bench` measures the agent against.
+pub fn for_bench() -> Availability {
+    packages::for_bench()
 }

@@ -15,7 +15,8 @@ use crate::{
     command, privilege, setup,
     setup::Availability,
 };
-use summary::{Outcome, Summary, Tally};
+pub use summary::Tally;
+use summary::{Outcome, Summary};
 
 /// Integration tests with this prefix need root and the running kernel.
 const LIVE_PREFIX: &str = "live";

@@ -177,3 +177,17 @@ pub struct History {
     /// The hooks that see resets are attached: no reset seen means none received or sent.
     pub resets_visible: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::string::ToString;
+
+    use super::Transition;
+    use crate::linux::LinuxState::{Close, SynSent};
+
+    #[test]
+    fn a_transition_prints_both_states() {
+        assert_eq!(Transition::new(SynSent, Close).to_string(), "syn_sent>close");
+    }
+}

@@ -296,6 +296,9 @@ mod tests {
             for profile in [RFC9293_LITERAL, RFC9293_INTENT, LINUX] {
                 let turned = Departures::of(index).apply(&profile);
                 assert_eq!(turned == profile, index >= HABITS || (one_of_three && turned == profile));
+                // The two switches of contradiction 7 turn together.
+                let both = turned.fin_again_restarts == profile.fin_again_restarts;
+                assert_eq!(both, turned.time_wait_ack == profile.time_wait_ack);
                 let again = Departures::of(index).apply(&turned);
                 assert_eq!(again, if one_of_three { turned } else { profile }, "{}", departure.name);
             }
@@ -307,6 +310,7 @@ mod tests {
         let (one, other) = (Departures::of(0), Departures::of(3));
         let both = one.with(other);
         assert_eq!((both.len(), both.without(one), both.both(other)), (2, other, other));
+        assert_eq!(both.with(one), both);
         assert!(Departures::NONE.is_empty() && !both.is_empty());
         assert_eq!(both.to_string(), "rfc5961_rst; rfc6191");
         assert_eq!(Departures::NONE.to_string(), "-");

@@ -10,7 +10,7 @@ use super::{
     emit::stamp,
     kernel::{Kernel, load_or_zero},
     maps::ORPHANS,
-    minisocket::{self, Minisocket},
+    minisocket::{self, Copied, Head, Minisocket},
     socket::{cookie, fill, stay, tcp_sock},
 };
 
@@ -39,17 +39,20 @@ fn snapshot(context: *mut c_void) -> i32 {
     let state: u8 = load_or_zero(sock, Field::State);
     let mut record = Record::EMPTY;
     stamp(&mut record, Hook::Snapshot, 0);
-    match state {
-        tcp_state::TIME_WAIT => minisocket::fill(&mut record, sock as u64, Minisocket::Timewait),
-        tcp_state::NEW_SYN_RECV => minisocket::fill(&mut record, sock as u64, Minisocket::Request),
-        state => {
-            let tcp = tcp_sock(sock);
-            if tcp.is_null() {
-                return 0;
-            }
-            fill(&mut record, tcp, 0);
-            stay(&mut record, state);
+    let kind = match state {
+        tcp_state::TIME_WAIT => Some(Minisocket::Timewait),
+        tcp_state::NEW_SYN_RECV => Some(Minisocket::Request),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        fill_minisocket(&mut record, sock as u64, kind);
+    } else {
+        let tcp = tcp_sock(sock);
+        if tcp.is_null() {
+            return 0;
         }
+        fill(&mut record, tcp, 0);
+        stay(&mut record, state);
     }
     // Makes a cookie where there is none yet, so that later events can be joined to this snapshot.
     record.cookie = cookie(sock);
@@ -81,7 +84,7 @@ fn sweep(context: *mut c_void) -> i32 {
     if is_same {
         let mut record = Record::EMPTY;
         stamp(&mut record, Hook::Snapshot, SWEEP_COPY);
-        minisocket::fill(&mut record, address, Minisocket::Timewait);
+        fill_minisocket(&mut record, address, Minisocket::Timewait);
         if !write(meta, &record) {
             // The buffer is full, and the kernel calls again.
             return 0;
@@ -89,6 +92,13 @@ fn sweep(context: *mut c_void) -> i32 {
     }
     minisocket::unwatch(address);
     0
+}
+
+/// A function of its own, with a stack frame of its own: one frame has no room for the record and what it is filled from.
+#[inline(never)]
+fn fill_minisocket(record: &mut Record, address: u64, kind: Minisocket) {
+    let mut head = Head::uninit();
+    minisocket::fill(record, &Copied::new(address, head.as_mut_ptr()), kind);
 }
 
 /// False: the buffer had no room, and the kernel calls again for the same socket.

@@ -2,15 +2,19 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
-use tracer_ebpf::{CALLER_FUNCTIONS, FIELDS, Field, Hook, MISSING, Outcome};
+use tracer_ebpf::{CALLER_FUNCTIONS, COPIES, FIELDS, Field, Hook, MISSING, Outcome};
 
 use super::once::Recent;
 
 /// Records on their way to the agent; the agent sets the size at load.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+/// 1 while the reader sleeps because the ring was empty.
+#[map]
+static ASLEEP: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
 static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNTS, 0);
@@ -23,6 +27,14 @@ pub static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(Hook::COU
 /// TIME_WAIT fires no hook, so a sweep looks at them. What finds no room here is found out when it ends.
 #[map]
 pub static ORPHANS: HashMap<u64, u64> = HashMap::with_max_entries(1 << 17, 0);
+
+/// Room for the copy of one minisocket, for each program: one that is interrupted finds its own untouched.
+#[map]
+static MINISOCKETS: PerCpuArray<[u64; MINISOCKET_WORDS]> =
+    PerCpuArray::with_max_entries(Hook::COUNT * COPIES, 0);
+
+/// Enough for every field of a timewait socket or a request that is asked for.
+pub const MINISOCKET_WORDS: usize = 40;
 
 /// 1: a child has been cloned on this CPU, and no full socket has moved since. The request that stops now is complete.
 #[map]
@@ -100,6 +112,26 @@ global!(/// 1 where the kernel gives socket cookies to tracing programs.
     has_cookies, HAS_COOKIES);
 global!(/// Waiting bytes from which on a record wakes the reader.
     wakeup_bytes, WAKEUP_BYTES);
+
+/// The room for a minisocket of one program on this CPU.
+#[inline(always)]
+pub fn minisocket_room(hook: Hook, copy: u8) -> Option<*mut [u64; MINISOCKET_WORDS]> {
+    MINISOCKETS.get_ptr_mut(hook as u32 * COPIES + u32::from(copy))
+}
+
+/// True when the reader sleeps and nobody has woken it yet. Two CPUs may do so at once, which harms nobody.
+#[inline(always)]
+pub fn reader_sleeps() -> bool {
+    let Some(asleep) = ASLEEP.get_ptr_mut(0) else { return false };
+    // SAFETY: the only entry of the map; a word is read and written whole.
+    unsafe {
+        if asleep.read_volatile() == 0 {
+            return false;
+        }
+        asleep.write_volatile(0);
+    }
+    true
+}
 
 /// Counts one firing.
 #[inline(always)]

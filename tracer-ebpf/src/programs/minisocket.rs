@@ -1,6 +1,9 @@
 //! The snapshot of a minisocket: a half-open request or a timewait socket, reached through a pointer without a type.
 
-use tracer_ebpf::{Field, Record, bits, request_flag, uapi};
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use tracer_ebpf::{Field, MISSING, Record, bits, request_flag, uapi};
 
 use super::{
     kernel::probe,
@@ -45,43 +48,99 @@ pub fn watch(address: u64, cookie: u64) {
 /// Nothing more has to be found out about it.
 #[inline(always)]
 pub fn unwatch(address: u64) {
-    // As a rule it was never watched.
-    let _ = ORPHANS.remove(address);
+    // As a rule it was never watched, and a look takes no lock.
+    if ORPHANS.get_ptr(address).is_some() {
+        let _ = ORPHANS.remove(address);
+    }
+}
+
+/// The bytes of a minisocket, copied in one go: each field would be a call into the kernel, which costs more than the
+/// copy.
+pub struct Copied {
+    address: u64,
+    bytes: *const u8,
+    /// How many were copied; 0: none, and each field is asked for alone.
+    size: u32,
+}
+
+/// `struct sock_common`, and what a BPF stack has room for.
+pub type Head = MaybeUninit<[u64; 17]>;
+
+impl Copied {
+    /// Copies as much as `room` holds.
+    #[inline(always)]
+    pub fn new<const WORDS: usize>(address: u64, room: *mut [u64; WORDS]) -> Self {
+        let size = (WORDS * size_of::<u64>()) as u32;
+        // SAFETY: the helper copes with any address; the room is as large as it is told.
+        let failed = unsafe { bpf_probe_read_kernel(room.cast(), size, address as *const c_void) } != 0;
+        Self { address, bytes: room.cast(), size: if failed { 0 } else { size } }
+    }
+
+    /// A field of it; where a kernel keeps the field further behind, it is asked for alone.
+    #[inline(always)]
+    pub fn load<T: Copy + Default>(&self, field: Field) -> T {
+        let offset = offset(field);
+        if offset == MISSING || offset + size_of::<T>() as u32 > self.size {
+            return probe(self.address, field);
+        }
+        // SAFETY: in bounds and filled; the kernel aligns its fields.
+        unsafe { self.bytes.add(offset as usize).cast::<T>().read_volatile() }
+    }
+
+    /// An IPv6 address, word by word as the kernel has it.
+    #[inline(always)]
+    fn load_v6(&self, field: Field, into: &mut [u8; 16]) {
+        let offset = offset(field);
+        if offset == MISSING || offset + 16 > self.size {
+            *into = probe(self.address, field);
+            return;
+        }
+        let words = into.as_mut_ptr().cast::<u32>();
+        let mut word = 0;
+        while word < 4 {
+            // SAFETY: as above; the target is sixteen bytes.
+            unsafe {
+                let source = self.bytes.add(offset as usize + word * 4).cast::<u32>();
+                words.add(word).write_unaligned(source.read_volatile());
+            }
+            word += 1;
+        }
+    }
 }
 
 /// Everything that the record says about the minisocket at this address.
 #[inline(always)]
-pub fn fill(record: &mut Record, address: u64, kind: Minisocket) {
-    record.socket = address;
+pub fn fill(record: &mut Record, minisocket: &Copied, kind: Minisocket) {
+    record.socket = minisocket.address;
     record.bits = bits::MINISOCKET;
-    record.cookie = cookie(address);
-    record.netns = netns(address);
+    record.cookie = minisocket.load(Field::Cookie);
+    record.netns = netns(minisocket.load(Field::Net));
     record.protocol = uapi::IPPROTO_TCP;
-    record.family = probe(address, Field::Family);
+    record.family = minisocket.load(Field::Family);
     if record.family == uapi::AF_INET6 {
-        record.local = probe(address, Field::LocalV6);
-        record.remote = probe(address, Field::RemoteV6);
+        minisocket.load_v6(Field::LocalV6, &mut record.local);
+        minisocket.load_v6(Field::RemoteV6, &mut record.remote);
     } else {
-        put_v4(&mut record.local, probe(address, Field::LocalV4));
-        put_v4(&mut record.remote, probe(address, Field::RemoteV4));
+        put_v4(&mut record.local, minisocket.load(Field::LocalV4));
+        put_v4(&mut record.remote, minisocket.load(Field::RemoteV4));
     }
-    record.remote_port = u16::from_be(probe(address, Field::RemotePort));
+    record.remote_port = u16::from_be(minisocket.load(Field::RemotePort));
     match kind {
         Minisocket::Timewait => {
-            record.local_port = u16::from_be(probe(address, Field::TimewaitSourcePort));
-            stay(record, substate(address));
-            record.rcv_nxt = probe(address, Field::TimewaitRcvNxt);
-            record.nxt = probe(address, Field::TimewaitSndNxt);
+            record.local_port = u16::from_be(minisocket.load(Field::TimewaitSourcePort));
+            stay(record, minisocket.load(Field::TimewaitSubstate));
+            record.rcv_nxt = minisocket.load(Field::TimewaitRcvNxt);
+            record.nxt = minisocket.load(Field::TimewaitSndNxt);
         }
         Minisocket::Request => {
             // A request has no inet_sport: skc_num is the listener's port.
-            record.local_port = probe(address, Field::LocalPort);
+            record.local_port = minisocket.load(Field::LocalPort);
             stay(record, uapi::tcp_state::NEW_SYN_RECV);
             record.bits |= bits::REQUEST;
-            record.rcv_nxt = probe(address, Field::RequestIsnReceived);
-            record.una = probe(address, Field::RequestIsnSent);
-            record.retransmits = u32::from(retransmits(address));
-            record.detail = probe(address, Field::RequestSynackTime);
+            record.rcv_nxt = minisocket.load(Field::RequestIsnReceived);
+            record.una = minisocket.load(Field::RequestIsnSent);
+            record.retransmits = u32::from(minisocket.load::<u8>(Field::RequestRetrans));
+            record.detail = minisocket.load(Field::RequestSynackTime);
         }
     }
 }
@@ -123,12 +182,11 @@ fn is_acknowledged(request: u64) -> bool {
 
 /// The namespace's cookie, or its inode number where a kernel has no such cookie.
 #[inline(always)]
-fn netns(minisocket: u64) -> u64 {
-    let net: u64 = probe(minisocket, Field::Net);
+fn netns(net: u64) -> u64 {
     if net == 0 {
         return 0;
     }
-    if offset(Field::NetCookie) == tracer_ebpf::MISSING {
+    if offset(Field::NetCookie) == MISSING {
         return u64::from(probe::<u32>(net, Field::NetInum));
     }
     probe(net, Field::NetCookie)

@@ -13,14 +13,15 @@ mod socket;
 mod state;
 mod timer;
 
-/// Declares the copies of a handler: programs of their own, because the kernel skips a program that is active.
+/// Declares the copies of a handler: programs of their own, because the kernel skips a program that is active. The number
+/// is a constant of each, so that nothing of it is left as a call.
 macro_rules! copies {
     ($section:literal, $work:ident: $($name:ident = $copy:literal),+) => {
         $(
             #[unsafe(no_mangle)]
             #[unsafe(link_section = $section)]
             fn $name(context: *mut core::ffi::c_void) -> i32 {
-                $work(&aya_ebpf::programs::BtfTracePointContext::new(context), $copy);
+                $work::<$copy>(&aya_ebpf::programs::BtfTracePointContext::new(context));
                 0
             }
         )+

@@ -19,38 +19,44 @@ copies!("tp_btf/tcp_send_reset", send_reset_reason: send_reset_reason_0 = 0, sen
 
 /// `tcp_receive_reset(struct sock *sk)`, from `tcp_reset()`.
 #[inline(always)]
-fn receive_reset(context: &BtfTracePointContext, copy: u8) {
+fn receive_reset<const COPY: u8>(context: &BtfTracePointContext) {
     let sock: Kernel = context.arg(0);
-    reset(context, Hook::ReceiveReset, copy, sock, 0, 0);
+    reset::<COPY>(context, Hook::ReceiveReset, sock, 0, 0);
 }
 
 /// `tcp_send_reset(const struct sock *sk, const struct sk_buff *skb)`, before 6.12.
 #[inline(always)]
-fn send_reset(context: &BtfTracePointContext, copy: u8) {
+fn send_reset<const COPY: u8>(context: &BtfTracePointContext) {
     let sock: Kernel = context.arg(0);
     let segment = kernel::address(context, 1);
-    reset(context, Hook::SendReset, copy, sock, segment, 0);
+    reset::<COPY>(context, Hook::SendReset, sock, segment, 0);
 }
 
 /// `tcp_send_reset(const struct sock *sk, const struct sk_buff *skb, const enum sk_rst_reason reason)`.
 #[inline(always)]
-fn send_reset_reason(context: &BtfTracePointContext, copy: u8) {
+fn send_reset_reason<const COPY: u8>(context: &BtfTracePointContext) {
     let sock: Kernel = context.arg(0);
     let segment = kernel::address(context, 1);
     let reason: u32 = context.arg(2);
-    reset(context, Hook::SendReset, copy, sock, segment, reason);
+    reset::<COPY>(context, Hook::SendReset, sock, segment, reason);
 }
 
 #[inline(always)]
-fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, segment: u64, reason: u32) {
+fn reset<const COPY: u8>(
+    context: &BtfTracePointContext,
+    hook: Hook,
+    sock: Kernel,
+    segment: u64,
+    reason: u32,
+) {
     // Without a segment to answer it is tcp_send_active_reset().
     let facts = if matches!(hook, Hook::SendReset) && segment == 0 { bits::ACTIVE_RESET } else { 0 };
     // The kernel also resets segments that belong to no socket, or to a minisocket.
     let tcp = if sock.is_null() { sock } else { tcp_sock(sock) };
     if tcp.is_null() {
         let what = segment ^ u64::from(reason) << 48;
-        if claim(hook, copy, Firing { life: 0, what }) {
-            emit(context, hook, copy, |record| {
+        if claim(hook, COPY, Firing { life: 0, what }) {
+            emit(context, hook, COPY, |record| {
                 record.bits = facts;
                 record.reason = reason;
             });
@@ -60,8 +66,8 @@ fn reset(context: &BtfTracePointContext, hook: Hook, copy: u8, sock: Kernel, seg
     let cookie = cookie(sock);
     let state: u8 = load_or_zero(tcp, Field::State);
     let what = segment ^ u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 ^ u64::from(state);
-    if claim(hook, copy, Firing { life: life(sock, cookie), what }) {
-        emit(context, hook, copy, |record| {
+    if claim(hook, COPY, Firing { life: life(sock, cookie), what }) {
+        emit(context, hook, COPY, |record| {
             fill(record, tcp, cookie);
             stay(record, state);
             record.bits |= facts;

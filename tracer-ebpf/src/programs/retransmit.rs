@@ -7,8 +7,8 @@ use super::{
     copies,
     emit::emit,
     kernel::{self, Kernel, load_or_zero},
-    maps::count,
-    minisocket::{self, Minisocket},
+    maps::{count, minisocket_room},
+    minisocket::{self, Copied, Minisocket},
     once::{Firing, claim},
     socket::{cookie, fill, life, stay, tcp_sock},
 };
@@ -18,21 +18,21 @@ copies!("tp_btf/tcp_retransmit_synack", retransmit_synack: retransmit_synack_0 =
 
 /// `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb)`: only SYNs matter here.
 #[inline(always)]
-fn retransmit(context: &BtfTracePointContext, copy: u8) {
+fn retransmit<const COPY: u8>(context: &BtfTracePointContext) {
     let sock: Kernel = context.arg(0);
     let tcp = tcp_sock(sock);
     let cookie = cookie(sock);
     let retransmits = if tcp.is_null() { 0 } else { load_or_zero::<u32>(tcp, Field::TotalRetrans) };
     let what = kernel::address(context, 1) ^ u64::from(retransmits);
-    if !claim(Hook::Retransmit, copy, Firing { life: life(sock, cookie), what }) {
+    if !claim(Hook::Retransmit, COPY, Firing { life: life(sock, cookie), what }) {
         return;
     }
     let state: u8 = if tcp.is_null() { 0 } else { load_or_zero(tcp, Field::State) };
     if tcp.is_null() || state != tcp_state::SYN_SENT {
-        count(Hook::Retransmit, copy, Outcome::Filtered);
+        count(Hook::Retransmit, COPY, Outcome::Filtered);
         return;
     }
-    emit(context, Hook::Retransmit, copy, |record| {
+    emit(context, Hook::Retransmit, COPY, |record| {
         fill(record, tcp, cookie);
         stay(record, state);
     });
@@ -40,12 +40,14 @@ fn retransmit(context: &BtfTracePointContext, copy: u8) {
 
 /// `tcp_retransmit_synack(const struct sock *sk, const struct request_sock *req)`.
 #[inline(always)]
-fn retransmit_synack(context: &BtfTracePointContext, copy: u8) {
+fn retransmit_synack<const COPY: u8>(context: &BtfTracePointContext) {
     let request = kernel::address(context, 1);
     let sent = minisocket::retransmits(request);
-    if claim(Hook::RetransmitSynack, copy, Firing { life: request, what: u64::from(sent) }) {
-        emit(context, Hook::RetransmitSynack, copy, |record| {
-            minisocket::fill(record, request, Minisocket::Request);
+    if claim(Hook::RetransmitSynack, COPY, Firing { life: request, what: u64::from(sent) }) {
+        let Some(room) = minisocket_room(Hook::RetransmitSynack, COPY) else { return };
+        let minisocket = Copied::new(request, room);
+        emit(context, Hook::RetransmitSynack, COPY, |record| {
+            minisocket::fill(record, &minisocket, Minisocket::Request);
         });
     }
 }

@@ -1,8 +1,8 @@
 //! The snapshot of a full socket that every hook fills in the same way.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid,
-    generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
+    bpf_get_current_pid_tgid,
+    generated::{bpf_get_current_comm, bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
 };
 use tracer_ebpf::{Field, Record, bits, uapi};
 
@@ -18,14 +18,18 @@ pub fn cookie(sock: Kernel) -> u64 {
     if has_cookies() == 0 {
         return 0;
     }
+    let made = load_or_zero(sock, Field::Cookie);
+    if made != 0 {
+        return made;
+    }
     // SAFETY: `sock` is a trusted argument of the hook; the verifier checks it.
     unsafe { bpf_get_socket_cookie(sock.cast_mut()) }
 }
 
-/// What tells this socket's life from all others: its cookie, or its address where there are no cookies.
+/// What tells this socket's life from all others: its cookie, or its address where it has none.
 #[inline(always)]
 pub fn life(sock: Kernel, cookie: u64) -> u64 {
-    if has_cookies() == 0 { sock as u64 } else { cookie }
+    if cookie == 0 { sock as u64 } else { cookie }
 }
 
 /// `sock` as a `tcp_sock`; null for everything else, MPTCP and other protocols included.
@@ -68,7 +72,8 @@ pub fn fill(record: &mut Record, tcp: Kernel, cookie: u64) {
         // Only the task that holds the socket acts on it; whoever else runs here was merely interrupted.
         record.bits |= bits::OWNED;
         record.task = bpf_get_current_pid_tgid();
-        record.comm = bpf_get_current_comm().unwrap_or_default();
+        // SAFETY: the helper fills the field, or leaves it empty. Handed over as a value it would go byte by byte.
+        unsafe { bpf_get_current_comm(record.comm.as_mut_ptr().cast(), record.comm.len() as u32) };
     }
     record.family = load_or_zero(tcp, Field::Family);
     if record.family == uapi::AF_INET6 {

@@ -17,7 +17,7 @@ copies!("tp_btf/tcp_destroy_sock", destroy: destroy_0 = 0, destroy_1 = 1, destro
 
 /// `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`, before the store.
 #[inline(always)]
-fn state(context: &BtfTracePointContext, copy: u8) {
+fn state<const COPY: u8>(context: &BtfTracePointContext) {
     let sock: Kernel = context.arg(0);
     let from: i32 = context.arg(1);
     let to: i32 = context.arg(2);
@@ -25,17 +25,18 @@ fn state(context: &BtfTracePointContext, copy: u8) {
     if tcp.is_null() {
         // MPTCP (262), SCTP (132) and others share the tracepoint; their states follow machines of their own.
         let what = (from as u64) << 8 | to as u64;
-        if claim(Hook::State, copy, Firing { life: sock as u64, what }) {
-            count(Hook::State, copy, Outcome::Filtered);
+        if claim(Hook::State, COPY, Firing { life: sock as u64, what }) {
+            count(Hook::State, COPY, Outcome::Filtered);
         }
         return;
     }
-    let cookie = cookie(sock);
+    let is_clone = is_clone(from, to);
+    let cookie = if is_clone { clones_cookie(sock, tcp) } else { cookie(sock) };
     // A socket that connects again and again repeats its transitions, but never its sequence numbers.
     let what = u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 | (from as u64) << 8 | to as u64;
-    if claim(Hook::State, copy, Firing { life: life(sock, cookie), what }) {
-        note_clone(from == i32::from(tcp_state::LISTEN) && to == i32::from(tcp_state::SYN_RECV));
-        emit(context, Hook::State, copy, |record| {
+    if claim(Hook::State, COPY, Firing { life: life(sock, cookie), what }) {
+        note_clone(is_clone);
+        emit(context, Hook::State, COPY, |record| {
             fill(record, tcp, cookie);
             record.from = from as u8;
             record.to = to as u8;
@@ -43,20 +44,33 @@ fn state(context: &BtfTracePointContext, copy: u8) {
     }
 }
 
+/// A child is announced: its state was copied from the listener, and now is its own.
+#[inline(always)]
+fn is_clone(from: i32, to: i32) -> bool {
+    from == i32::from(tcp_state::LISTEN) && to == i32::from(tcp_state::SYN_RECV)
+}
+
+/// `inet_csk_clone_lock()` announces a child before it gives it a cookie of its own. Up to 6.12 it still has the
+/// listener's then, which would make this a transition of the listener: the child goes by its address until it has one.
+#[inline(always)]
+fn clones_cookie(sock: Kernel, tcp: Kernel) -> u64 {
+    if load_or_zero::<u64>(tcp, Field::Cookie) != 0 { 0 } else { cookie(sock) }
+}
+
 /// `tcp_destroy_sock(struct sock *sk)`, from `tcp_v4_destroy_sock()`: every full TCP socket ends here.
 #[inline(always)]
-fn destroy(context: &BtfTracePointContext, copy: u8) {
+fn destroy<const COPY: u8>(context: &BtfTracePointContext) {
     let sock: Kernel = context.arg(0);
     let tcp = tcp_sock(sock);
     let cookie = cookie(sock);
-    if !claim(Hook::Destroy, copy, Firing { life: life(sock, cookie), what: 0 }) {
+    if !claim(Hook::Destroy, COPY, Firing { life: life(sock, cookie), what: 0 }) {
         return;
     }
     if tcp.is_null() {
-        count(Hook::Destroy, copy, Outcome::Filtered);
+        count(Hook::Destroy, COPY, Outcome::Filtered);
         return;
     }
-    emit(context, Hook::Destroy, copy, |record| {
+    emit(context, Hook::Destroy, COPY, |record| {
         fill(record, tcp, cookie);
         stay(record, load_or_zero(tcp, Field::State));
     });

@@ -8,9 +8,9 @@ use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
 use super::{
     caller, copies,
     emit::emit,
-    kernel::{self, Kernel, load_or_zero},
-    maps::{count, has_cloned, offset, request_timer, timewait_timer},
-    minisocket::{self, Minisocket},
+    kernel::{Kernel, load_or_zero, number},
+    maps::{count, has_cloned, minisocket_room, offset, request_timer, timewait_timer},
+    minisocket::{self, Copied, Minisocket},
     once::{Firing, claim},
 };
 
@@ -20,24 +20,24 @@ copies!("tp_btf/timer_expire_entry", expire: timer_expire_0 = 0, timer_expire_1 
 
 /// `timer_start(struct timer_list *timer, ...)`.
 #[inline(always)]
-fn start(context: &BtfTracePointContext, copy: u8) {
-    timer(context, Hook::TimerStart, copy);
+fn start<const COPY: u8>(context: &BtfTracePointContext) {
+    timer::<COPY>(context, Hook::TimerStart);
 }
 
 /// `timer_cancel(struct timer_list *timer)`, from `detach_timer()`: the expiry comes through here first.
 #[inline(always)]
-fn cancel(context: &BtfTracePointContext, copy: u8) {
-    timer(context, Hook::TimerCancel, copy);
+fn cancel<const COPY: u8>(context: &BtfTracePointContext) {
+    timer::<COPY>(context, Hook::TimerCancel);
 }
 
 /// `timer_expire_entry(struct timer_list *timer, ...)`.
 #[inline(always)]
-fn expire(context: &BtfTracePointContext, copy: u8) {
-    timer(context, Hook::TimerExpire, copy);
+fn expire<const COPY: u8>(context: &BtfTracePointContext) {
+    timer::<COPY>(context, Hook::TimerExpire);
 }
 
 #[inline(always)]
-fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
+fn timer<const COPY: u8>(context: &BtfTracePointContext, hook: Hook) {
     let timer: Kernel = context.arg(0);
     let function: u64 = load_or_zero(timer, Field::TimerFunction);
     let expires: u64 = load_or_zero(timer, Field::TimerExpires);
@@ -47,20 +47,23 @@ fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
         (Minisocket::Request, Field::RequestTimer)
     } else {
         // Noted as well, so that the kernel's count of skipped runs can be told apart from lost events.
-        if claim(hook, copy, Firing { life: function, what: expires }) {
-            count(hook, copy, Outcome::Filtered);
+        if claim(hook, COPY, Firing { life: function, what: expires }) {
+            count(hook, COPY, Outcome::Filtered);
         }
         return;
     };
-    let address = kernel::address(context, 0).wrapping_sub(u64::from(offset(member)));
+    let Some(room) = minisocket_room(hook, COPY) else { return };
+    let address = number(timer, room).wrapping_sub(u64::from(offset(member)));
     // A re-arm repeats what was noted, but never with the same deadline.
     let cookie = minisocket::cookie(address);
     let life = address ^ cookie << 20;
-    if !claim(hook, copy, Firing { life, what: expires }) {
+    if !claim(hook, COPY, Firing { life, what: expires }) {
         return;
     }
+    let minisocket = Copied::new(address, room);
     if matches!(kind, Minisocket::Timewait) {
-        if matches!(hook, Hook::TimerStart) && minisocket::substate(address) == tcp_state::FIN_WAIT2 {
+        let substate: u8 = minisocket.load(Field::TimewaitSubstate);
+        if matches!(hook, Hook::TimerStart) && substate == tcp_state::FIN_WAIT2 {
             minisocket::watch(address, cookie);
         } else {
             minisocket::unwatch(address);
@@ -72,8 +75,8 @@ fn timer(context: &BtfTracePointContext, hook: Hook, copy: u8) {
     let ends = !is_complete && !matches!(hook, Hook::TimerStart);
     let is_early = ends && matches!(hook, Hook::TimerCancel) && jiffies() < expires;
     let caller = if is_early { caller::find(context) } else { 0 };
-    emit(context, hook, copy, |record| {
-        minisocket::fill(record, address, kind);
+    emit(context, hook, COPY, |record| {
+        minisocket::fill(record, &minisocket, kind);
         record.reason = caller;
         match kind {
             Minisocket::Timewait => record.detail = expires,

@@ -72,14 +72,14 @@ impl Stream {
     /// [`StreamError`] when state transitions cannot be traced.
     pub fn start() -> Result<Self, StreamError> {
         let types = Types::of_running_kernel()?;
-        let (attached, ring) = Attached::new(&types, Options::default())?;
+        let (attached, maps) = Attached::new(&types, Options::default())?;
         let visible = attached.visible();
         let shared = Arc::new(Shared::default());
         let reader = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name("audit-stream".into())
-                .spawn(move || read(&shared, &attached, ring))
+                .spawn(move || read(&shared, &attached, maps.records))
                 .ok()
         };
         Ok(Self { shared, visible, reader })

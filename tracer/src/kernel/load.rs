@@ -2,11 +2,11 @@
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    maps::{MapData, PerCpuArray, RingBuf},
+    maps::{Array, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use tracer_ebpf::{
-    ACKED_BIT_GLOBAL, CALLER_FUNCTIONS, CALLERS_GLOBAL, COPIES, COPIES_GLOBAL, COUNTS_MAP,
+    ACKED_BIT_GLOBAL, ASLEEP_MAP, CALLER_FUNCTIONS, CALLERS_GLOBAL, COPIES, COPIES_GLOBAL, COUNTS_MAP,
     HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL,
     WAKEUP_GLOBAL,
 };
@@ -14,6 +14,7 @@ use tracer_ebpf::{
 use super::{
     btf::{BtfError, Types},
     kallsyms,
+    ring::RingMaps,
 };
 use crate::{decode, tracker::Hooks};
 
@@ -172,7 +173,7 @@ impl Attached {
     /// # Errors
     ///
     /// [`LoadError`] when state transitions cannot be traced; anything less is a problem in [`Attached::hooks`].
-    pub fn new(types: &Types, options: Options) -> Result<(Self, RingBuf<MapData>), LoadError> {
+    pub fn new(types: &Types, options: Options) -> Result<(Self, RingMaps), LoadError> {
         let symbols = Symbols::read();
         let btf = Btf::from_sys_fs()?;
         let settings = Settings {
@@ -208,7 +209,7 @@ impl Attached {
         ring_bytes: u32,
         btf: &Btf,
         types: &Types,
-    ) -> Result<(Self, RingBuf<MapData>), LoadError> {
+    ) -> Result<(Self, RingMaps), LoadError> {
         let Settings { offsets, timewait_timer, request_timer, wakeup, copies, has_cookies, .. } = settings;
         let mut ebpf = EbpfLoader::new()
             .btf(Some(btf))
@@ -250,7 +251,9 @@ impl Attached {
         hooks.push(load_snapshot(&mut ebpf, btf));
         let sweep_problem = load_iterator(&mut ebpf, btf, "sweep").err().map(|error| chain(&error));
 
-        let ring = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
+        let asleep = Array::try_from(ebpf.take_map(ASLEEP_MAP).ok_or(LoadError::Incomplete(ASLEEP_MAP))?)
+            .map_err(|source| LoadError::Map { name: ASLEEP_MAP, source })?;
+        let records = RingBuf::try_from(ebpf.take_map(RING_MAP).ok_or(LoadError::Incomplete(RING_MAP))?)
             .map_err(|source| LoadError::Map { name: RING_MAP, source })?;
         let counts =
             PerCpuArray::try_from(ebpf.take_map(COUNTS_MAP).ok_or(LoadError::Incomplete(COUNTS_MAP))?)
@@ -258,7 +261,10 @@ impl Attached {
         let kernel = types.for_decoder();
         let offsets = offsets.clone();
         let has_cookies = *has_cookies == 1;
-        Ok((Self { ebpf, hooks, programs, kernel, counts, offsets, sweep_problem, has_cookies }, ring))
+        Ok((
+            Self { ebpf, hooks, programs, kernel, counts, offsets, sweep_problem, has_cookies },
+            RingMaps { records, asleep },
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
         unix::{fs::MetadataExt, net::UnixDatagram},
     },
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -203,11 +204,15 @@ fn cookie() -> io::Result<u64> {
 /// include/uapi/asm-generic/socket.h; the same on every architecture that the agent supports.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
-/// True when the kernel's namespaces have cookies, which records then carry.
+/// True when the kernel's namespaces have cookies, which records then carry. Asked for each namespace, and it takes
+/// reading all of the kernel's types: once is enough.
 fn has_cookies() -> bool {
-    let source = FIELDS.iter().find(|(field, _)| *field == Field::NetCookie);
-    let types = Types::of_running_kernel();
-    types.is_ok_and(|types| source.is_some_and(|(_, source)| types.offset(source).is_some()))
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let source = FIELDS.iter().find(|(field, _)| *field == Field::NetCookie);
+        let types = Types::of_running_kernel();
+        types.is_ok_and(|types| source.is_some_and(|(_, source)| types.offset(source).is_some()))
+    })
 }
 
 #[cfg(test)]

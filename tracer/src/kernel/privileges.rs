@@ -3,7 +3,7 @@
 use std::io;
 
 use rustix::{
-    process::geteuid,
+    process::{Resource, Rlimit, geteuid, setrlimit},
     thread::{self, CapabilitySet, CapabilitySets},
 };
 
@@ -76,6 +76,9 @@ pub fn keep_only_needed() -> io::Result<()> {
         .fold(0, |set, capability| set | 1 << capability.bit);
     let needed = CapabilitySet::from_bits_retain(needed);
     let held = thread::capabilities(None)?.permitted;
+    // Up to 5.10 the memory of BPF maps is charged to this limit, and only CAP_SYS_RESOURCE, which goes now, may raise it.
+    // Where that is refused, loading says so if it matters.
+    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     thread::set_no_new_privs(true)?;
     if held.contains(CapabilitySet::SETPCAP) {
         for unneeded in held.difference(needed).iter() {

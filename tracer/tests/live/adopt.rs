@@ -11,6 +11,7 @@ use crate::support::{
     books::{self, Moment},
     counters,
     forge::{Forger, SYN},
+    guest::patience,
     load::{Ending, Family, Held, Load},
     namespace::Namespace,
     silence, turn,
@@ -28,7 +29,7 @@ fn sockets_of_every_namespace_are_counted_by_state() {
         client.shutdown(Shutdown::Write).unwrap();
     }
     // TIME_WAIT, and FIN_WAIT2 in minisockets.
-    Load { connections: 20, lanes: 1, family: Family::Ipv4, ending: Ending::Client, exchanges: 0 }
+    Load { connections: 20, lanes: 1, family: Family::Ipv4, ending: Ending::Client, exchanges: 1 }
         .run(&namespaces[1]);
     let mut orphaned = Held::open(&namespaces[0], Family::Ipv6, 4);
     orphaned.clients.clear();
@@ -39,7 +40,7 @@ fn sockets_of_every_namespace_are_counted_by_state() {
     let listener = namespaces[2].enter(|| TcpListener::bind((silence::HERE, 0)).unwrap());
     let SocketAddr::V4(here) = listener.local_addr().unwrap() else { unreachable!("an IPv4 listener") };
     Forger::new(&namespaces[2]).send(SocketAddrV4::new(*silence::SILENT.ip(), 9), here, SYN, 1);
-    let limit = Duration::from_secs(15);
+    let limit = patience(Duration::from_secs(15));
     thread::scope(|scope| {
         let client = scope
             .spawn(|| namespaces[2].enter(|| TcpStream::connect_timeout(&silence::SILENT.into(), limit)));

@@ -6,6 +6,7 @@ use crate::support::{
     agent::Agent,
     books::{Difference, Moment},
     counters::{self, Counters, Host, STATES},
+    guest::share,
     load::{Ending, Family, Load},
     namespace::Namespace,
     programs, sysctl, turn,
@@ -31,7 +32,7 @@ fn a_hundred_thousand_bare_connections_three_times_over_and_not_one_event_is_los
     for (family, ending) in
         [(Family::Ipv4, Ending::Client), (Family::Ipv6, Ending::Server), (Family::Ipv4, Ending::Reset)]
     {
-        let load = Load { connections: 100_000, lanes: 2, family, ending, exchanges: 0 };
+        let load = Load { connections: share(100_000), lanes: 2, family, ending, exchanges: 0 };
         run(&mut agent, load, |_, round| round.assert_complete());
     }
 }
@@ -45,7 +46,7 @@ fn ordered_connections_are_all_conforming_and_the_books_balance() {
         [(Family::Ipv6, Ending::Client), (Family::Ipv4, Ending::Server), (Family::Ipv6, Ending::Reset)]
     {
         // Data back and forth: both ends are up before one of them closes.
-        let load = Load { connections: 30_000, lanes: 2, family, ending, exchanges: 1 };
+        let load = Load { connections: share(30_000), lanes: 2, family, ending, exchanges: 1 };
         run(&mut agent, load, |agent, round| {
             round.assert_complete();
             round.assert_ordered();
@@ -115,7 +116,9 @@ impl Round<'_> {
         assert_eq!(fired["state_0"], each * connections + 2 * lanes, "{load:?}: transitions");
         assert_eq!(fired["destroy_0"], 2 * connections + lanes, "{load:?}: sockets that ended");
         let timewaits = if load.ending == Ending::Reset { 0 } else { connections };
-        assert_eq!(own["TcpExt.TW"], timewaits, "{load:?}: minisockets that the kernel made");
+        // Newer kernels count in TW what they make, older ones what expired.
+        let made = own["TcpExt.TW"].max(own["sockstat.tw"] + own["TcpExt.TWRecycled"]);
+        assert_eq!(made, timewaits, "{load:?}: minisockets that the kernel made");
         // A listener stays where it is when a child is cloned from it.
         for state in
             STATES.iter().filter(|state| !["close", "listen", "time_wait", "new_syn_recv"].contains(state))

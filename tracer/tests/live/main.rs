@@ -23,11 +23,15 @@ mod harness;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod long_timers;
+#[cfg(test)]
 mod loss;
 #[cfg(test)]
 mod many;
 #[cfg(test)]
 mod mixed;
+#[cfg(test)]
+mod netem;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]

@@ -5,28 +5,33 @@ use std::{
     thread,
 };
 
-use crate::support::{agent::Agent, books, load::Family, namespace::Namespace, nginx::Nginx, turn};
+use crate::support::{
+    agent::Agent, books, guest::share, load::Family, namespace::Namespace, nginx::Nginx, turn,
+};
 
 /// Connections of each kind: v4 and v6, closed after one answer and kept.
-const EACH: u64 = 250;
+fn each() -> u64 {
+    share(250)
+}
 
 #[test]
 fn a_thousand_connections_of_curl_to_nginx_are_complete_conforming_and_counted_to_the_last_one() {
     let Some(_turn) = turn(&["nginx", "curl"]) else { return };
+    let each = each();
     let namespace = Namespace::new();
     let nginx = Nginx::start(&namespace);
     let mut agent = Agent::start();
 
     let [start, end] = books::alone(&mut agent, &namespace, || {
         for family in [Family::Ipv4, Family::Ipv6] {
-            assert_eq!(nginx.fetch(family, &format!("once?[1-{EACH}]")), (EACH, EACH));
-            assert_eq!(kept(&nginx, family), (3 * EACH, EACH));
+            assert_eq!(nginx.fetch(family, &format!("once?[1-{each}]")), (each, each));
+            assert_eq!(kept(&nginx, family), (3 * each, each));
         }
     });
     let change = end.since(&start);
 
     change.assert_healthy();
-    let connections = i64::try_from(4 * EACH).unwrap();
+    let connections = i64::try_from(4 * each).unwrap();
     assert_eq!(change.kernel("Tcp.ActiveOpens"), connections, "connections that curl did not count");
     assert_eq!(change.transitions("close", "syn_sent"), change.kernel("Tcp.ActiveOpens"));
     assert_eq!(change.transitions("listen", "syn_recv"), change.kernel("Tcp.PassiveOpens"));
@@ -60,7 +65,7 @@ fn kept(nginx: &Nginx<'_>, family: Family) -> (u64, u64) {
     thread::scope(|scope| {
         let work = || {
             let mut sum = (0, 0);
-            while begun.fetch_add(1, Ordering::Relaxed) < EACH {
+            while begun.fetch_add(1, Ordering::Relaxed) < each() {
                 let (answers, connections) = nginx.fetch(family, "kept?[1-3]");
                 sum = (sum.0 + answers, sum.1 + connections);
             }

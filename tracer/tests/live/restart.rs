@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
-    agent::{Agent, FAREWELL},
+    agent::{Agent, farewell},
     books::Moment,
     load::{Ending, Family, Held, Load},
     namespace::Namespace,
@@ -34,7 +34,7 @@ fn sigint_and_sigterm_end_it_cleanly_under_load() {
             thread::sleep(Duration::from_millis(300));
             let (status, took) = agent.stop(signal);
             assert_eq!(status.code(), Some(0), "{signal:?}");
-            assert!(took < FAREWELL, "{signal:?} took {took:?}");
+            assert!(took < farewell(), "{signal:?} took {took:?}");
             assert_gone(&objects);
         }
     });

@@ -6,6 +6,7 @@ use crate::support::{
     agent::Agent,
     books::Moment,
     counters::{self, Host},
+    guest::share,
     load::{Ending, Family, Held, Load},
     metrics::Metrics,
     namespace::Namespace,
@@ -39,20 +40,20 @@ fn agree(agent: &mut Agent) {
 
 #[test]
 fn the_gauges_are_what_sockstat_and_the_socket_list_say() {
-    const EACH: u64 = 2000;
     let Some(_turn) = turn(&[]) else { return };
+    let each = share(2000);
     let namespaces = [Namespace::new(), Namespace::new()];
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
     for (namespace, family) in namespaces.iter().zip([Family::Ipv4, Family::Ipv6]) {
         for ending in [Ending::Client, Ending::Server, Ending::Reset] {
-            Load { connections: EACH, lanes: 2, family, ending, exchanges: 1 }.run(namespace);
+            Load { connections: each, lanes: 2, family, ending, exchanges: 1 }.run(namespace);
         }
         let kernel = counters::of(namespace);
         let made = kernel["sockstat.tw"] + kernel["TcpExt.TWRecycled"];
         assert_eq!(
             made,
-            i64::try_from(2 * EACH).unwrap(),
+            i64::try_from(2 * each).unwrap(),
             "{family:?}: one minisocket for each orderly ending"
         );
     }
@@ -231,15 +232,16 @@ fn orphans_of_before_the_agent_are_swept_as_well() {
 #[test]
 fn connections_closed_by_the_client_are_in_time_wait() {
     let Some(_turn) = turn(&[]) else { return };
+    let each = share(5000);
     let namespace = Namespace::new();
     let mut agent = Agent::start();
     let start = agent.metrics();
     for family in [Family::Ipv4, Family::Ipv6] {
-        Load { connections: 5000, lanes: 2, family, ending: Ending::Client, exchanges: 0 }.run(&namespace);
+        Load { connections: each, lanes: 2, family, ending: Ending::Client, exchanges: 0 }.run(&namespace);
         agree(&mut agent);
         agree_within_two_sweeps(&mut agent, "closed by the client");
     }
     let entered = |metrics: &Metrics| metrics.count("tcptracer_time_wait_entered_total", &[]);
     let made = entered(&agent.metrics()) - entered(&start);
-    assert!(made >= 10_000, "{made} entered TIME_WAIT");
+    assert!(made >= i64::try_from(2 * each).unwrap(), "{made} entered TIME_WAIT");
 }

@@ -11,7 +11,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    agent::{BINARY, FAREWELL, finish},
+    agent::{BINARY, farewell, finish},
+    guest::share,
     load::{Ending, Family, Load},
     namespace::Namespace,
     process::Process,
@@ -26,16 +27,11 @@ fn transition(line: &Value) -> Option<(u64, &str, &str)> {
 
 #[test]
 fn the_chain_of_every_connection_is_gapless_and_judged() {
-    const CONNECTIONS: u64 = 2000;
     let Some(_turn) = turn(&[]) else { return };
+    let count = share(2000);
     let namespace = Namespace::new();
-    let load = Load {
-        connections: CONNECTIONS,
-        lanes: 2,
-        family: Family::Ipv4,
-        ending: Ending::Client,
-        exchanges: 1,
-    };
+    let load =
+        Load { connections: count, lanes: 2, family: Family::Ipv4, ending: Ending::Client, exchanges: 1 };
     let mut command = Command::new(BINARY);
     command.args(["watch", "--output", "json", "--netns", namespace.name()]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -57,7 +53,7 @@ fn the_chain_of_every_connection_is_gapless_and_judged() {
         shown.push(line);
     }
     watch.signal(Signal::INT);
-    let status = watch.wait(FAREWELL);
+    let status = watch.wait(farewell());
     assert_eq!(
         status.and_then(|status| status.code()),
         Some(0),
@@ -79,7 +75,7 @@ fn the_chain_of_every_connection_is_gapless_and_judged() {
     let opening = |from: &str, to: &str| {
         chains.values().filter(|chain| chain.first() == Some(&(from, to)) && chain.len() == 5).count()
     };
-    let connections = usize::try_from(CONNECTIONS).unwrap();
+    let connections = usize::try_from(count).unwrap();
     assert_eq!(opening("close", "syn_sent"), connections, "complete stories of clients");
     assert_eq!(opening("listen", "syn_recv"), connections, "complete stories of servers");
     for (cookie, chain) in &chains {

@@ -1,7 +1,10 @@
 //! Whole lives of connections: every verdict, the two ends, the owner, the books.
 
 use model::linux::{LinuxState, LinuxState::*, ResetReason, SocketError};
-use tracer::{event::Family, step::StepKind};
+use tracer::{
+    event::{Family, What},
+    step::StepKind,
+};
 
 use crate::{
     host::{Host, MILLISECOND, SECOND, flow, healthy, task},
@@ -43,6 +46,28 @@ fn a_connection_lives_and_dies_on_both_ends_without_a_doubt() {
         assert!(watch.tracker.is_empty(), "{:?}", watch.tracker.books());
         watch.books_balance();
     }
+}
+
+#[test]
+fn a_child_that_has_no_cookie_at_first_is_not_its_listener() {
+    let mut host = Host::new();
+    let mut listener = host.listen(Family::Ipv4, 80);
+    for port in [40_000, 40_001] {
+        healthy(&mut host, Family::Ipv4, &listener, port, MILLISECOND);
+    }
+    host.stop_listening(&mut listener);
+    for event in &mut host.events {
+        let What::Transition { transition, .. } = event.what else { continue };
+        if (transition.from, transition.to) == (Listen, SynRecv) {
+            event.socket.cookie = 0;
+        }
+    }
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.lines(listener.id.cookie), ["close>listen R13", "listen>close R16"]);
+    assert_eq!(watch.inconclusive(), []);
+    assert_eq!(watch.violations().len(), 0);
+    assert!(watch.tracker.is_empty(), "{:?}", watch.tracker.books());
+    watch.books_balance();
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn each_damage_has_its_sentence_with_the_position() {
     let (code, _, error) = check(&[&folder.file("absent")]);
     assert!(code == Some(1) && error.contains("cannot open"), "{error}");
     let (code, page, _) = check(&[&folder.file("absent"), &folder.file("good")]);
-    assert!(code == Some(4) && page.contains("3414  conforming"), "{page}");
+    assert!(code == Some(4) && page.contains("3449  conforming"), "{page}");
 }
 
 #[test]

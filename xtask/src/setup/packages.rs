@@ -1,4 +1,5 @@
-//! The system's programs that the live tests use: a web server, its client, network tools, Prometheus.
+//! The system's programs that the live tests use (a web server, its client, network tools, Prometheus), and those that
+//! the agent is measured against.
 
 use std::{fmt, fs::File, path::Path, process::Command};
 
@@ -13,22 +14,40 @@ struct Program {
     service: Option<&'static str>,
 }
 
-const PROGRAMS: [Program; 8] = [
-    Program { name: "nginx", package: "nginx-light", service: Some("nginx.service") },
-    Program { name: "curl", package: "curl", service: None },
-    Program { name: "ip", package: "iproute2", service: None },
-    Program { name: "ss", package: "iproute2", service: None },
-    Program { name: "python3", package: "python3", service: None },
-    Program { name: "prometheus", package: "prometheus", service: Some("prometheus.service") },
-    Program { name: "promtool", package: "prometheus", service: Some("prometheus.service") },
-    Program {
-        name: "prometheus-node-exporter",
-        package: "prometheus-node-exporter",
-        service: Some("prometheus-node-exporter.service"),
-    },
-];
+const LIVE_TESTS: Needs = Needs {
+    who: "the live tests miss",
+    programs: &[
+        Program { name: "nginx", package: "nginx-light", service: Some("nginx.service") },
+        Program { name: "curl", package: "curl", service: None },
+        Program { name: "ip", package: "iproute2", service: None },
+        Program { name: "ss", package: "iproute2", service: None },
+        Program { name: "python3", package: "python3", service: None },
+        Program { name: "prometheus", package: "prometheus", service: Some("prometheus.service") },
+        Program { name: "promtool", package: "prometheus", service: Some("prometheus.service") },
+        Program {
+            name: "prometheus-node-exporter",
+            package: "prometheus-node-exporter",
+            service: Some("prometheus-node-exporter.service"),
+        },
+    ],
+};
 
-/// Whether the live tests find all their programs.
+const BENCH: Needs = Needs {
+    who: "the bench misses",
+    programs: &[
+        Program { name: "ip", package: "iproute2", service: None },
+        Program { name: "bpftrace", package: "bpftrace", service: None },
+    ],
+};
+
+/// Programs that belong together.
+struct Needs {
+    /// The beginning of a sentence about what is missing.
+    who: &'static str,
+    programs: &'static [Program],
+}
+
+/// Whether all programs were found.
 #[derive(Debug)]
 pub enum Availability {
     Complete,
@@ -38,6 +57,7 @@ pub enum Availability {
 /// What is missing, why it was not installed, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Missing {
+    who: &'static str,
     programs: Vec<&'static str>,
     packages: Vec<&'static str>,
     obstacle: Obstacle,
@@ -53,7 +73,7 @@ enum Obstacle {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (programs, packages) = (self.programs.join(", "), self.packages.join(" "));
-        write!(f, "the live tests miss {programs}")?;
+        write!(f, "{} {programs}", self.who)?;
         match &self.obstacle {
             Obstacle::NotDebian => write!(
                 f,
@@ -71,30 +91,41 @@ impl fmt::Display for Missing {
     }
 }
 
+/// What the live tests talk to.
+pub fn for_live_tests() -> Availability {
+    ensure(&LIVE_TESTS)
+}
+
+/// What the agent is measured against.
+pub fn for_bench() -> Availability {
+    ensure(&BENCH)
+}
+
 /// Installs the packages of the missing programs, if this is Debian (or Ubuntu) and we are root.
-pub fn ensure() -> Availability {
-    if missing().is_empty() {
+fn ensure(needs: &Needs) -> Availability {
+    if missing(needs).is_empty() {
         return Availability::Complete;
     }
     let obstacle = match command::find("apt-get") {
         None => Obstacle::NotDebian,
         Some(_) if !privilege::is_root() => Obstacle::NotRoot,
-        Some(apt_get) => match install(&apt_get) {
-            Ok(()) if missing().is_empty() => return Availability::Complete,
+        Some(apt_get) => match install(&apt_get, needs) {
+            Ok(()) if missing(needs).is_empty() => return Availability::Complete,
             Ok(()) => Obstacle::Failed("the packages are installed without them".to_owned()),
             Err(error) => Obstacle::Failed(error.to_string()),
         },
     };
-    let missing = missing();
+    let missing = missing(needs);
     Availability::Missing(Missing {
+        who: needs.who,
         programs: missing.iter().map(|program| program.name).collect(),
         packages: distinct(missing.iter().map(|program| program.package)),
         obstacle,
     })
 }
 
-fn missing() -> Vec<&'static Program> {
-    PROGRAMS.iter().filter(|program| command::find(program.name).is_none()).collect()
+fn missing(needs: &Needs) -> Vec<&'static Program> {
+    needs.programs.iter().filter(|program| command::find(program.name).is_none()).collect()
 }
 
 fn distinct(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
@@ -103,11 +134,11 @@ fn distinct(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     names
 }
 
-fn install(apt_get: &Path) -> Result<(), command::Error> {
+fn install(apt_get: &Path, needs: &Needs) -> Result<(), command::Error> {
     // One at a time: the guard below belongs to one call. Without a lock file dpkg's own lock still keeps order.
     let lock = File::options().create(true).append(true).open("/run/lock/tcp-tracer-setup").ok();
     let _locked = lock.as_ref().map(File::lock);
-    let missing = missing();
+    let missing = missing(needs);
     let packages = distinct(missing.iter().map(|program| program.package));
     if packages.is_empty() {
         return Ok(());
@@ -198,6 +229,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_one_sentence_with_the_command() {
         let mut missing = Missing {
+            who: LIVE_TESTS.who,
             programs: vec!["nginx", "ss"],
             packages: vec!["nginx-light", "iproute2"],
             obstacle: Obstacle::NotRoot,

@@ -65,15 +65,24 @@ impl Toolchain {
 
     /// Adds the component if it is missing.
     pub fn ensure(&self, component: Component) -> Result<(), Error> {
-        if self.sysroot.join(component.file).is_file() {
+        self.add("component", component.name, component.file)
+    }
+
+    /// Adds the standard library for a target if it is missing.
+    pub fn ensure_target(&self, target: &'static str) -> Result<(), Error> {
+        self.add("target", target, &format!("lib/rustlib/{target}/lib"))
+    }
+
+    fn add(&self, kind: &str, name: &'static str, proof: &str) -> Result<(), Error> {
+        if self.sysroot.join(proof).exists() {
             return Ok(());
         }
         let rustup = command::find("rustup")
-            .ok_or_else(|| Error::NoRustup { component: component.name, sysroot: self.sysroot.clone() })?;
-        eprintln!("Adding {} to the Rust toolchain ...", component.name);
+            .ok_or_else(|| Error::NoRustup { component: name, sysroot: self.sysroot.clone() })?;
+        eprintln!("Adding {name} to the Rust toolchain ...");
         let toolchain = env::var_os("RUSTUP_TOOLCHAIN").unwrap_or_else(|| OsString::from(&self.release));
         let mut add = Command::new(rustup);
-        add.args(["component", "add", component.name, "--toolchain"]).arg(toolchain);
+        add.args([kind, "add", name, "--toolchain"]).arg(toolchain);
         Ok(command::run(&mut add)?)
     }
 

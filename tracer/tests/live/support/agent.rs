@@ -12,6 +12,7 @@ use std::{
 use rustix::process::Signal;
 
 use super::{
+    guest::patience,
     http::{Answer, Client},
     metrics::Metrics,
     process::Process,
@@ -21,7 +22,9 @@ use super::{
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tcp-tracer");
 
 /// How long it may take to end after a signal.
-pub const FAREWELL: Duration = Duration::from_secs(2);
+pub fn farewell() -> Duration {
+    patience(Duration::from_secs(2))
+}
 
 /// A running `tcp-tracer run`; killed when dropped.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Agent {
                 log.push('\n');
             }
         });
-        let Ok(address) = address.recv_timeout(Duration::from_secs(30)) else {
+        let Ok(address) = address.recv_timeout(patience(Duration::from_secs(30))) else {
             panic!("the agent did not get ready; it said:\n{}", log.lock().expect("the log"));
         };
         let web = Client::connect(address).expect("the agent's web side");
@@ -105,7 +108,7 @@ impl Agent {
     pub fn stop(mut self, signal: Signal) -> (ExitStatus, Duration) {
         let start = Instant::now();
         self.process.signal(signal);
-        let status = self.process.wait(Duration::from_secs(20));
+        let status = self.process.wait(patience(Duration::from_secs(20)));
         let status =
             status.unwrap_or_else(|| panic!("still runs 20 s after {signal:?}; it said:\n{}", self.log()));
         (status, start.elapsed())
@@ -130,13 +133,13 @@ pub struct Outcome {
 ///
 /// # Panics
 ///
-/// When it runs longer than ten seconds.
+/// When it runs longer than ten seconds on a machine.
 pub fn finish(command: &mut Command) -> Outcome {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = Process::start(command, Signal::KILL);
     let stdout = collect(process.child().stdout.take().expect("a pipe"));
     let stderr = collect(process.child().stderr.take().expect("a pipe"));
-    let status = process.wait(Duration::from_secs(10));
+    let status = process.wait(patience(Duration::from_secs(10)));
     drop(process);
     let (stdout, stderr) = (stdout.join().expect("a reader"), stderr.join().expect("a reader"));
     let status = status.unwrap_or_else(|| panic!("{command:?} does not end; it said:\n{stdout}{stderr}"));

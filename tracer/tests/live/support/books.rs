@@ -8,6 +8,7 @@ use std::{
 use super::{
     agent::Agent,
     counters::{self, Host},
+    guest::patience,
     metrics::Metrics,
     namespace::Namespace,
 };
@@ -40,14 +41,17 @@ impl Moment {
         let start = Instant::now();
         let mut before = Host::read();
         loop {
-            sleep(time);
+            sleep(patience(time));
             let metrics = agent.metrics();
             let kernel = Host::read();
             let moved = kernel.moved_since(&before);
             if moved.is_empty() {
                 return Self { kernel, metrics };
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "the host's TCP is never quiet: {moved:?}");
+            assert!(
+                start.elapsed() < patience(Duration::from_secs(60)),
+                "the host's TCP is never quiet: {moved:?}"
+            );
             before = kernel;
         }
     }

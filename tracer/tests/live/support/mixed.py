@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import sys
@@ -25,6 +26,8 @@ def listener(family, protocol=0, options=()):
     for level, option, value in options:
         it.setsockopt(level, option, value)
     it.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+    # Nothing here takes long: what does is given up, and said.
+    it.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 5, 0))
     it.listen(512)
     return it
 
@@ -32,6 +35,7 @@ def listener(family, protocol=0, options=()):
 def pair(family, protocol=0, key="plain"):
     server = listeners[key, family]
     one = socket.socket(family, socket.SOCK_STREAM, protocol)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 5, 0))
     one.connect(server.getsockname())
     return one, server.accept()[0]
 
@@ -224,6 +228,13 @@ def fast_open_connect(family):
     one.connect(server.getsockname())
     if chance.random() < 0.2:
         one.close()
+        # Without a cookie connect() has sent its SYN already.
+        server.setblocking(False)
+        try:
+            server.accept()[0].close()
+        except BlockingIOError:
+            pass
+        server.setblocking(True)
         return
     one.sendall(b"early")
     closed_by(server.accept()[0], one)
@@ -326,6 +337,8 @@ for family in FAMILIES:
         if mptcp in kinds:
             kinds.remove(mptcp)
 
+# Whatever hangs all the same ends the script, and fails the test.
+signal.alarm(int(seconds) + 60)
 end = time.monotonic() + seconds
 for _ in range(rounds):
     if time.monotonic() > end:

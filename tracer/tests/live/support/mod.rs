@@ -4,6 +4,7 @@ pub mod agent;
 pub mod books;
 pub mod counters;
 pub mod forge;
+pub mod guest;
 pub mod http;
 pub mod load;
 pub mod metrics;

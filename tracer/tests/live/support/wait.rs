@@ -5,12 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::guest::patience;
+
 /// Tries again and again until `attempt` succeeds, and returns what it gives.
 ///
 /// # Panics
 ///
 /// With the last reason when the time is over.
 pub fn until<T>(limit: Duration, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let limit = patience(limit);
     let start = Instant::now();
     loop {
         match attempt() {

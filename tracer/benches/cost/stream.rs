@@ -1,77 +1,26 @@
-//! How many transitions one core takes through decode, track and check.
-//!
-//! `cargo run --release --example throughput [CONNECTIONS [ROUNDS]]`: records of whole connections (both ends, request,
-//! TIME_WAIT) as the kernel makes them, CONNECTIONS of them alive at once, ROUNDS times over.
+//! Records of whole connections as the kernel makes them: both ends, request, TIME_WAIT.
 
-use std::{hint::black_box, time::Instant};
-
-use tracer::{
-    checker,
-    decode::{self, Kernel},
-    recording::layout,
-    tracker::{Hooks, Limits, Tracker},
-};
+use tracer::recording::layout;
 use tracer_ebpf::{Hook, Record, bits, uapi};
 use uapi::tcp_state as state;
 
-fn main() {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
-    let mut number = |default| arguments.next().and_then(Result::ok).unwrap_or(default);
-    let (connections, rounds) = (number(1_000), number(1_000));
-    let mut records = Vec::new();
-    let mut tracker = Tracker::new(Limits::default(), Hooks::all());
-    let (mut transitions, mut total, mut doubtful) = (0_u64, 0_u64, 0_u64);
-    let mut spent = std::time::Duration::ZERO;
-    let kernel = Kernel::default();
-    for round in 0..rounds {
-        records.clear();
-        interleaved(round * connections, connections, &mut records);
-        let begin = Instant::now();
-        for bytes in records.chunks_exact(Record::SIZE) {
-            total += 1;
-            let Ok(event) = decode::decode(bytes, &kernel) else { continue };
-            tracker.observe(&event, &mut |step| {
-                let finding = checker::check(step);
-                if let Some(judgement) = black_box(&finding).judgement {
-                    transitions += 1;
-                    doubtful += u64::from(judgement.verdict.severity() > 1);
-                }
-            });
-        }
-        spent += begin.elapsed();
-    }
-    assert_eq!(
-        (tracker.len(), doubtful),
-        (0, 0),
-        "a healthy stream ends with nothing left and nothing in doubt"
-    );
-    let per = |count: u64| spent.as_nanos() as f64 / count as f64;
-    println!(
-        "{transitions} transitions in {total} records, {connections} connections at once: {:.2} million transitions/s, \
-         {:.0} ns per transition, {:.0} ns per record",
-        1e3 / per(transitions),
-        per(transitions),
-        per(total)
-    );
-}
+/// Transitions that the kernel announces for one connection, both ends together.
+pub const TRANSITIONS: u64 = 10;
 
-/// One record of each connection in turn, so that each finds its entry cold.
-fn interleaved(first: u64, connections: u64, out: &mut Vec<u8>) {
-    for (at, step) in STEPS.iter().enumerate() {
-        for connection in first..first + connections {
-            let time =
-                1_000_000_000 + (first * STEPS.len() as u64 + at as u64 * connections + connection) * 100;
-            for record in step(connection * 4 + 1, time) {
-                out.extend(layout::bytes(&record));
-            }
+/// What the kernel does in one go, for each of `connections` connections in turn, so that each finds its entry cold.
+pub fn interleaved(step: Step, connections: std::ops::Range<u64>, time: u64, out: &mut Vec<u8>) {
+    for (turn, connection) in connections.enumerate() {
+        for record in step(connection * 4 + 1, time + turn as u64 * 100) {
+            out.extend(layout::bytes(&record));
         }
     }
 }
 
-type Step = fn(u64, u64) -> Vec<Record>;
+/// Makes the records of one connection: its number, and the time in nanoseconds.
+pub type Step = fn(u64, u64) -> Vec<Record>;
 
 /// A connection whose client closes first, in steps of what the kernel does in one go.
-const STEPS: [Step; 9] = [
+pub const STEPS: [Step; 9] = [
     |socket, time| vec![transition(client(socket, time), state::CLOSE, state::SYN_SENT)],
     |socket, time| vec![timer(server(socket, time), Hook::TimerStart, true)],
     |socket, time| vec![transition(client(socket, time), state::SYN_SENT, state::ESTABLISHED)],
@@ -175,3 +124,9 @@ fn timer(record: Record, hook: Hook, request: bool) -> Record {
     let cookie = if request { 0 } else { record.cookie };
     Record { hook: hook as u8, from: to, to, bits, cookie, socket: record.socket + (1 << 40), ..record }
 }
+
+/// A client that stays connected.
+pub const CLIENT_OPENS: [Step; 2] = [STEPS[0], STEPS[2]];
+
+/// A client that has closed: its TIME_WAIT stays.
+pub const CLIENT_LIVES: [Step; 4] = [STEPS[0], STEPS[2], STEPS[4], STEPS[6]];

@@ -1,0 +1,216 @@
+//! What runs in a guest: the agent and its live tests, linked statically, and Debian's programs with their libraries.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use object::read::elf::ElfFile64;
+
+use super::{
+    catalog::Arch,
+    initramfs::Initramfs,
+    store::{Image, PROGRAMS},
+};
+use crate::{
+    cargo::{self, Executable},
+    command, setup,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Setup(#[from] setup::Error),
+    #[error(transparent)]
+    Cargo(#[from] cargo::Error),
+    #[error(
+        "there is no C compiler for {arch} here ({compiler}), which ring needs: install the package {package}"
+    )]
+    NoCompiler { arch: Arch, compiler: &'static str, package: &'static str },
+    #[error("cargo built no {0}: does tracer/Cargo.toml still have it?")]
+    NotBuilt(&'static str),
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path} is no program for a guest: {reason}")]
+    Elf { path: PathBuf, reason: object::read::Error },
+    #[error("the guest's programs need {library}, which is in none of their packages")]
+    NoLibrary { library: String },
+}
+
+/// The agent and its live tests for one machine.
+#[derive(Debug)]
+pub struct Tests {
+    tests: PathBuf,
+    agent: PathBuf,
+}
+
+impl Tests {
+    /// Builds them.
+    pub fn build(arch: Arch) -> Result<Self, Error> {
+        setup::for_guest(arch.target())?;
+        let (compiler, package) = compiler(arch);
+        command::find(compiler).ok_or(Error::NoCompiler { arch, compiler, package })?;
+        let variable = arch.target().replace('-', "_");
+        let mut build = cargo::cargo();
+        build.args(["test", "--no-run", "--package", "tracer", "--test", "live", "--target", arch.target()]);
+        build.env(format!("CC_{variable}"), compiler);
+        if compiler != NATIVE {
+            // The C library comes with the target: no linker of that machine is needed.
+            build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), "rust-lld");
+        }
+        let built = cargo::executables(&mut build)?;
+        let find = |is_it: fn(&Executable) -> bool, name| {
+            built
+                .iter()
+                .find(|program| is_it(program))
+                .map(|program| program.path.clone())
+                .ok_or(Error::NotBuilt(name))
+        };
+        Ok(Self {
+            tests: find(|program| program.is_integration_test, "live tests")?,
+            agent: find(|program| !program.is_test && program.name == "tcp-tracer", "agent")?,
+        })
+    }
+}
+
+/// The compiler for this machine's own programs, which links too.
+const NATIVE: &str = "cc";
+
+/// A C compiler that makes objects for the machine, and Debian's package of it.
+fn compiler(arch: Arch) -> (&'static str, &'static str) {
+    match arch {
+        Arch::X86_64 if cfg!(target_arch = "x86_64") => (NATIVE, "gcc"),
+        Arch::X86_64 => ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
+        Arch::Aarch64 if cfg!(target_arch = "aarch64") => (NATIVE, "gcc"),
+        Arch::Aarch64 => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+    }
+}
+
+/// Before the agent's report on the kernel, as JSON, and after it.
+pub const REPORT: [&str; 2] = ["VM-REPORT-BEGIN", "VM-REPORT-END"];
+
+/// Live tests that wait for the kernel's long timers: they run where the guest's clock runs fast.
+pub const LONG_TIMERS: &str = "long_timers::";
+
+/// Live tests that want a kernel with netem.
+const NETEM: &str = "netem::";
+
+/// Seconds of the guest's clock that one test may take.
+const TEST_SECONDS: u32 = 600;
+
+/// Exit status of a test that was killed when its time was over.
+pub const KILLED: &str = "VM-ENDED 137 ";
+
+/// Writes a guest's files: it reports on its kernel and runs the tests with names that contain one of `filters`.
+pub fn assemble(
+    tests: &Tests,
+    userland: &Path,
+    image: &Image,
+    fast_clock: bool,
+    filters: &[&str],
+    into: &Path,
+) -> Result<(), Error> {
+    let mut archive = Initramfs::default();
+    for folder in ["applets", "dev", "proc", "sys", "tmp", "run", "var/log/nginx", "etc"] {
+        archive.folder(folder);
+    }
+    for (link, target) in
+        [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")]
+    {
+        archive.link(link, target);
+    }
+    archive.link("var/run", "/run");
+    archive.file(
+        "etc/passwd",
+        b"root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+    );
+    archive.file("etc/group", b"root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n");
+    archive.file("init", include_bytes!("init.sh"));
+    archive.file("run.sh", script(tests, fast_clock, filters).as_bytes());
+    // The tests were compiled with the agent's path.
+    for program in [&tests.tests, &tests.agent] {
+        add(&mut archive, program, program)?;
+    }
+    let programs = PROGRAMS.iter().flat_map(|(_, names)| *names);
+    for file in closure(userland, programs.copied())? {
+        let inside = file.strip_prefix(userland).unwrap_or(&file).to_path_buf();
+        add(&mut archive, &file, &inside)?;
+    }
+    for (number, module) in image.modules.iter().enumerate() {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        add(&mut archive, module, &Path::new("modules").join(format!("{number}-{name}")))?;
+    }
+    fs::write(into, archive.finish()).map_err(|source| Error::Write { path: into.to_path_buf(), source })
+}
+
+fn add(archive: &mut Initramfs, from: &Path, to: &Path) -> Result<(), Error> {
+    archive.copy(from, to).map_err(|source| Error::Read { path: from.to_path_buf(), source })
+}
+
+/// Each test is a process of its own with its own time: one that hangs takes nobody along.
+fn script(tests: &Tests, fast_clock: bool, filters: &[&str]) -> String {
+    let mut report = Command::new(&tests.agent);
+    report.args(["doctor", "--json"]);
+    let run = |arguments: &[&str]| command::line(Command::new(&tests.tests).args(arguments));
+    // What takes too long on a real clock is left to the other one.
+    let left_out: &[&str] = if fast_clock { &[] } else { &["--skip", LONG_TIMERS] };
+    let [begin, end] = REPORT;
+    format!(
+        "export TCP_TRACER_GUEST=1\necho {begin}\n{}\necho {end}\nstatus=0\n\
+         for name in $({} | sed -n 's/: test$//p'); do\n    \
+         case $name in {LONG_TIMERS}* | {NETEM}*) ignored=--include-ignored ;; *) ignored= ;; esac\n    \
+         timeout -s KILL {TEST_SECONDS} {} $ignored \"$name\" || {{ status=$?; echo \"VM-ENDED $status $name\"; }}\n\
+         done\nexit $status\n",
+        command::line(&report),
+        run(&[&["--list", "--format", "terse"], left_out, filters].concat()),
+        run(&["--test-threads=1", "--show-output", "--exact"]),
+    )
+}
+
+/// The programs and every library that they name, in the folder of an unpacked Debian.
+fn closure(root: &Path, programs: impl Iterator<Item = &'static str>) -> Result<BTreeSet<PathBuf>, Error> {
+    let mut wanted: Vec<String> = programs.map(str::to_owned).collect();
+    let mut seen = BTreeSet::new();
+    let mut files = BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let file = locate(root, &name).ok_or_else(|| Error::NoLibrary { library: name.clone() })?;
+        wanted.extend(needed(&file)?);
+        files.insert(file);
+    }
+    Ok(files)
+}
+
+/// Where a program or a library is; symbolic links among libraries are followed by their contents.
+fn locate(root: &Path, name: &str) -> Option<PathBuf> {
+    let mut folders =
+        vec![root.join("usr/bin"), root.join("usr/sbin"), root.join("usr/lib64"), root.join("usr/lib")];
+    for triplet in ["x86_64-linux-gnu", "aarch64-linux-gnu"] {
+        folders.push(root.join("usr/lib").join(triplet));
+    }
+    for old in ["bin", "sbin", "lib64", "lib"] {
+        folders.push(root.join(old));
+    }
+    folders.into_iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The libraries that a program asks for, and the loader that it is started by.
+fn needed(path: &Path) -> Result<Vec<String>, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+    let elf = |reason| Error::Elf { path: path.to_path_buf(), reason };
+    let file = ElfFile64::<object::Endianness>::parse(&*bytes).map_err(elf)?;
+    let table = file.elf_dynamic_table().map_err(elf)?;
+    let mut names = Vec::new();
+    for entry in table.iter() {
+        if entry.tag == object::elf::DT_NEEDED {
+            names.push(String::from_utf8_lossy(table.string(entry).map_err(elf)?).into_owned());
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,216 @@
+//! What came of the boots: a line for each, a verdict, and the table of docs/kernels.md.
+
+use std::{fmt, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    catalog::Kernel,
+    guest::Ending,
+    programs::{KILLED, REPORT},
+};
+use crate::test::Tally;
+
+/// What one kernel showed.
+#[derive(Debug)]
+pub struct Boot {
+    pub kernel: Kernel,
+    pub package: String,
+    pub fast_clock: bool,
+    pub ending: Ending,
+    pub took: Duration,
+    pub tally: Tally,
+    /// What the agent says of this kernel: the JSON of `tcp-tracer doctor`.
+    pub doctor: Option<Value>,
+}
+
+/// Reads a console line by line.
+#[derive(Debug, Default)]
+pub struct Listener {
+    pub tally: Tally,
+    report: Option<String>,
+    pub doctor: Option<Value>,
+}
+
+impl Listener {
+    pub fn hear(&mut self, line: &str) {
+        let [begin, end] = REPORT;
+        if line == begin {
+            self.report = Some(String::new());
+        } else if line == end {
+            self.doctor = self.report.take().and_then(|text| serde_json::from_str(&text).ok());
+        } else if let Some(report) = &mut self.report {
+            report.push_str(line);
+            report.push('\n');
+        } else if let Some(name) = line.strip_prefix(KILLED) {
+            // libtest had no time to say it.
+            self.tally.failed += 1;
+            self.tally.failures.push(format!("{name} (its time was over)"));
+        } else {
+            self.tally.read(line);
+        }
+    }
+}
+
+impl Boot {
+    /// True when the guest ran its tests to the end and none failed.
+    pub fn is_good(&self) -> bool {
+        self.ending == Ending::Finished(0) && self.tally.failed == 0 && self.ran() > 0
+    }
+
+    /// Tests that really did their work and passed.
+    fn ran(&self) -> usize {
+        self.tally.passed.saturating_sub(self.tally.skipped.len())
+    }
+
+    fn checks(&self) -> impl Iterator<Item = &Value> {
+        self.doctor.iter().filter_map(|doctor| doctor["checks"].as_array()).flatten()
+    }
+
+    /// Hooks that attach, of all.
+    fn hooks(&self) -> String {
+        let hooks: Vec<_> = self.checks().filter(|check| check["section"] == "Hooks").collect();
+        let good = hooks.iter().filter(|check| check["mark"] == "ok").count();
+        format!("{good} of {}", hooks.len())
+    }
+
+    /// Fields that this kernel lacks.
+    fn missing_fields(&self) -> Vec<&str> {
+        let fields = self.checks().filter(|check| check["section"] == "Fields" && check["mark"] != "ok");
+        fields.filter_map(|check| check["name"].as_str()).collect()
+    }
+
+    /// What else the agent names as lost on this kernel.
+    fn losses(&self) -> Vec<String> {
+        self.checks()
+            .filter(|check| {
+                check["section"] != "Fields" && (check["mark"] == "degraded" || check["mark"] == "missing")
+            })
+            .map(|check| format!("{}: {}", text(&check["name"]), text(&check["text"])))
+            .collect()
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+impl fmt::Display for Boot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clock = if self.fast_clock { ", fast clock" } else { "" };
+        let seconds = self.took.as_secs();
+        write!(f, "{}{clock} ({}): ", self.kernel, self.package)?;
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.ran(),
+            self.tally.failed,
+            self.tally.skipped.len()
+        )?;
+        match self.ending {
+            Ending::Finished(_) => write!(f, ", {seconds} s")?,
+            Ending::Died => write!(f, "; the guest died after {seconds} s")?,
+            Ending::TimedOut => write!(f, "; stopped after {seconds} s, its time was over")?,
+        }
+        for failure in &self.tally.failures {
+            write!(f, "\n  FAILED {failure}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The document: what the boots of one run showed.
+pub fn document(boots: &[Boot]) -> String {
+    let mut page = String::from(
+        "# Kernels\n\n\
+         `cargo xtask vm --all --document` boots each of these stock Debian kernels in QEMU, runs the live tests inside, and\n\
+         writes this page. What a kernel lacks is what `tcp-tracer doctor` says there; nothing is derived from a version.\n\n\
+         | kernel | machine | Debian's package | hooks | fields missing | tests passed | with the clock running fast |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    let real: Vec<_> = boots.iter().filter(|boot| !boot.fast_clock).collect();
+    for boot in &real {
+        let fast = boots.iter().find(|other| other.fast_clock && other.kernel == boot.kernel);
+        let missing = boot.missing_fields();
+        let missing =
+            if missing.is_empty() { "none".to_owned() } else { format!("`{}`", missing.join("`, `")) };
+        let Kernel { tag, arch } = &boot.kernel;
+        page.push_str(&format!(
+            "| {tag} | {arch} | {} | {} | {missing} | {} | {} |\n",
+            boot.package,
+            boot.hooks(),
+            figures(boot),
+            fast.map_or_else(|| "-".to_owned(), figures),
+        ));
+    }
+    page.push_str("\n## What differs\n\n");
+    for boot in &real {
+        let losses = boot.losses();
+        let said = if losses.is_empty() { "nothing is missing".to_owned() } else { losses.join("; ") };
+        page.push_str(&format!("- {}: {said}.\n", boot.kernel));
+    }
+    page.push_str("\n## What does not run in a guest\n\n");
+    let mut reasons: Vec<_> = boots.iter().flat_map(|boot| &boot.tally.skipped).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    for reason in reasons {
+        page.push_str(&format!("- {reason}\n"));
+    }
+    page
+}
+
+fn figures(boot: &Boot) -> String {
+    let all = boot.ran() + boot.tally.failed;
+    format!("{} of {all}, {} skipped", boot.ran(), boot.tally.skipped.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::catalog::Arch;
+
+    fn boot(console: &str, ending: Ending) -> Boot {
+        let mut listener = Listener::default();
+        console.lines().for_each(|line| listener.hear(line));
+        Boot {
+            kernel: Kernel { tag: "6.1".into(), arch: Arch::X86_64 },
+            package: "linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64".into(),
+            fast_clock: false,
+            ending,
+            took: Duration::from_secs(7),
+            tally: listener.tally,
+            doctor: listener.doctor,
+        }
+    }
+
+    const CONSOLE: &str = "VM-REPORT-BEGIN\n{\"checks\": [\n\
+        {\"section\": \"Hooks\", \"name\": \"tcp_destroy_sock\", \"mark\": \"ok\", \"text\": \"\"},\n\
+        {\"section\": \"Fields\", \"name\": \"tcp_sock.is_mptcp\", \"mark\": \"degraded\", \"text\": \"\"},\n\
+        {\"section\": \"Kernel\", \"name\": \"reset reasons\", \"mark\": \"degraded\", \"text\": \"none\"}]}\n\
+        VM-REPORT-END\nskipped: needs prometheus\n\
+        test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
+
+    #[test]
+    fn a_guest_that_ends_well_is_good_and_its_kernel_is_described() {
+        let boot = boot(CONSOLE, Ending::Finished(0));
+        assert!(boot.is_good());
+        let line =
+            "6.1 x86_64 (linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64): 2 passed, 0 failed, 1 skipped, 7 s";
+        assert_eq!(boot.to_string(), line);
+        let page = document(&[boot]);
+        assert!(page.contains("| 1 of 1 | `tcp_sock.is_mptcp` | 2 of 2, 1 skipped | - |"), "{page}");
+        assert!(page.contains("- 6.1 x86_64: reset reasons: none.\n"), "{page}");
+        assert!(page.contains("- needs prometheus\n"), "{page}");
+    }
+
+    #[test]
+    fn a_guest_that_dies_or_runs_nothing_is_not() {
+        assert!(!boot(CONSOLE, Ending::Died).is_good());
+        assert!(!boot(CONSOLE, Ending::TimedOut).is_good());
+        assert!(!boot(CONSOLE, Ending::Finished(101)).is_good());
+        assert!(!boot("", Ending::Finished(0)).is_good());
+        let nothing =
+            "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 42 filtered out; finished in 0.0s";
+        assert!(!boot(nothing, Ending::Finished(0)).is_good());
+    }
+}
