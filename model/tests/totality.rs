@@ -317,6 +317,14 @@ impl Draw {
             fin_wait_2: self.maybe(Self::time),
             hard_icmp_aborts: self.flag(),
             soft_icmp_aborts_opening: self.flag(),
+            keep_alive_resets: self.flag(),
+            half_open_requests: self.flag(),
+            handshake_by_old_ack: self.flag(),
+            loose_edges: self.flag(),
+            ack_floor_by_acked: self.flag(),
+            timestamps_optional: self.flag(),
+            text_after_fin_resets: self.flag(),
+            second_fin_unanswered: self.flag(),
             limits: Limits {
                 time_wait: self.time(),
                 rto_initial: self.time(),
@@ -331,6 +339,7 @@ impl Draw {
                 sws_override: self.time(),
                 keep_alive_interval: self.time(),
                 keep_alive_probes: self.octet(),
+                linear_syns: self.octet(),
                 challenges: self.maybe(|draw| (draw.size(), draw.time())),
             },
         }

@@ -310,6 +310,7 @@ mod tests {
         let (one, other) = (Departures::of(0), Departures::of(3));
         let both = one.with(other);
         assert_eq!((both.len(), both.without(one), both.both(other)), (2, other, other));
+        assert_eq!(both.with(one), both);
         assert!(Departures::NONE.is_empty() && !both.is_empty());
         assert_eq!(both.to_string(), "rfc5961_rst; rfc6191");
         assert_eq!(Departures::NONE.to_string(), "-");

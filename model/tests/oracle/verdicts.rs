@@ -5,6 +5,7 @@ use model::oracle::{
     Cause, Expected, Kind, Mismatch, Numbers, Observation, Tap, Tolerance, Transition, Verdict, Violation,
 };
 use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
+use model::segment::{Options, Timestamps};
 use model::story::{Side, Story, stories};
 use model::{Call, Config, Flags, Oracle, Profile, Rule, Segment, Seq, State, Tcb, Timer};
 
@@ -260,4 +261,41 @@ fn a_restart_forgets_and_the_next_segment_meets_a_closed_port() {
     assert!(matches!(reset, Verdict::Conforming(_)), "{reset}");
     let again = oracle.observe(&seen(40_000, Kind::Sent(Segment::new(Flags::RST, 101, 0))));
     assert_eq!(violation(again).mismatch, Mismatch::UnwantedReset);
+}
+
+/// A listener's SYN,ACK with these options, to a SYN with those.
+fn answers(offered: Options, answered: Options) -> (Verdict, Oracle<8>) {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    let config = Config { window_scale: Some(7), timestamps: true, ..Config::DEFAULT };
+    let syn = Segment { options: offered, ..Segment::new(Flags::SYN, 300, 0) };
+    let syn_ack = Segment { options: answered, ..Segment::new(Flags::SYN_ACK, 100, 301) };
+    let kinds = [
+        Kind::Call(Call::listen(config)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(syn),
+        moves(State::Listen, State::SynReceived),
+    ];
+    for kind in kinds {
+        let verdict = oracle.observe(&seen(0, kind));
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{kind}: {verdict}");
+    }
+    let verdict = oracle.observe(&seen(0, Kind::Sent(syn_ack)));
+    (verdict, oracle)
+}
+
+#[test]
+fn a_syn_ack_answers_what_was_offered_and_nothing_else() {
+    let scale = Options { window_scale: Some(3), ..Options::default() };
+    let stamps = Options { timestamps: Some(Timestamps { value: 1, echo: 0 }), ..Options::default() };
+    for unasked in [scale, stamps] {
+        let (verdict, _) = answers(Options::default(), unasked);
+        assert_eq!(violation(verdict).mismatch, Mismatch::Option);
+    }
+    let (verdict, oracle) = answers(scale, Options { window_scale: Some(7), ..Options::default() });
+    assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
+    assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.scale == Some((3, 7))));
+    // What was offered may be left unanswered.
+    let (verdict, oracle) = answers(stamps, Options::default());
+    assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
+    assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.timestamps.is_none()));
 }

@@ -71,7 +71,7 @@ pub(super) struct ListenerClosed {
 #[derive(Clone, Copy, Debug)]
 struct Last {
     hook: Hook,
-    socket: u64,
+    socket: (u64, u64),
     time: u64,
     copy: u8,
 }
@@ -130,10 +130,11 @@ impl Cpu {
         if matches!(event.what, What::Transition { .. }) {
             return false;
         }
-        let socket = if event.socket.address != 0 { event.socket.address } else { event.socket.cookie };
+        // Memory is used again at once, so the address alone names nobody.
+        let socket = (event.socket.cookie, event.socket.address);
         let now = Last { hook: event.hook, socket, time: event.time, copy: event.copy };
         let repeats = self.recent.newest_first().next().is_some_and(|last| now.is_same_record(last))
-            || (now.copy > 0 && now.socket != 0 && now.is_twin(self.recent.newest_first()));
+            || (now.copy > 0 && now.socket != (0, 0) && now.is_twin(self.recent.newest_first()));
         self.recent.push(now);
         repeats
     }

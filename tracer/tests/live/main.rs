@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod adopt;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod churn;
 #[cfg(test)]
 mod cut_short;

@@ -205,6 +205,24 @@ fn a_doubled_record_is_known_however_long_interrupts_held_up_the_second_copy() {
 }
 
 #[test]
+fn another_socket_in_the_same_memory_is_no_doubled_record() {
+    let (mut host, client) = conversation();
+    let end = host.events.len() - 1;
+    let (other, _) = conversation();
+    host.events.extend(other.events.into_iter().map(|mut event| {
+        event.socket.cookie += 1_000;
+        event.time = host.now + MILLISECOND;
+        event.copy = 1;
+        event
+    }));
+    let watch = Watch::of(&host.events);
+    assert!(matches!(host.events[end].what, tracer::event::What::Destroyed { .. }), "{:?}", host.events[end]);
+    assert_eq!(host.events[end].socket.address, client.id.address);
+    assert_eq!(watch.count(|kind| *kind == StepKind::Destroyed), 2);
+    assert_eq!(watch.count(|kind| *kind == StepKind::Duplicate), 0);
+}
+
+#[test]
 fn the_same_connect_by_a_later_copy_with_other_numbers_is_a_lost_failure() {
     let mut host = Host::new();
     let mut socket = host.client(Family::Ipv4, 40_000, 80);

@@ -127,7 +127,7 @@ fn whatever_stands_in_the_report_is_only_text() {
 #[test]
 fn the_verdict_comes_first_and_findings_lead_to_their_line() {
     let html = text("html-verdict", "report.html");
-    let verdict = html.find("Does not conform").unwrap();
+    let verdict = html.find("Conformance is not shown").unwrap();
     assert!(verdict < html.find("<h2>").unwrap());
     assert!(html.contains("<a href=\"#scenario-open-refused-2\">open/refused/ipv4:2</a>"));
     assert!(html.contains("<a href=\"#deviation-time-wait-60s\">time-wait-60s</a>: TIME-WAIT lasts 60 s"));

@@ -171,8 +171,8 @@ impl Reduced<'_> {
 
     fn aggregate(&mut self, structure: &Struct, is_union: bool, onward: &[Vec<&str>]) -> u32 {
         if onward.is_empty() {
-            let name = self.btf.resolve_name(structure).unwrap_or_default();
-            return self.writer.structure(&name, structure.size(), is_union, &[]);
+            // Without a name: an empty struct must not be found in place of the real one.
+            return self.writer.structure("", structure.size(), is_union, &[]);
         }
         self.structure(structure, is_union, onward)
     }

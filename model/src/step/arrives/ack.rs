@@ -52,7 +52,7 @@ impl Step<'_> {
     fn is_out_of_ack_range(&self, ack: Seq) -> bool {
         let snd = &self.tcb.snd;
         // Nobody can acknowledge what was before the beginning; the SYN counts where we have sent it first.
-        let acked = snd.una - snd.iss - u32::from(self.tcb.origin == Origin::Passive);
+        let acked = (snd.una - snd.iss).saturating_sub(u32::from(self.tcb.origin == Origin::Passive));
         let floor = if self.profile.ack_floor_by_acked { snd.max_wnd.min(acked) } else { snd.max_wnd };
         ack.lt(snd.una - floor) || ack.gt(snd.nxt)
     }

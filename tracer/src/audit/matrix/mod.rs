@@ -48,6 +48,9 @@ struct Row {
     flags: usize,
 }
 
+/// A row and its judged cells.
+type DoneRow = (Row, Vec<(usize, Judged)>);
+
 /// How long the kernel may take to answer, nanoseconds: less than any of its timers.
 const ANSWER: u64 = 150_000_000;
 
@@ -69,7 +72,7 @@ pub fn matrix(
     }
     let all = rows.len();
     let queue = Mutex::new(rows);
-    let done: Mutex<Vec<(Row, Vec<(usize, Judged)>)>> = Mutex::new(Vec::new());
+    let done: Mutex<Vec<DoneRow>> = Mutex::new(Vec::new());
     let failed: Mutex<Option<ParseError>> = Mutex::new(None);
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, all) {
@@ -98,7 +101,7 @@ pub fn matrix(
     Ok(collect(done.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn collect(done: Vec<(Row, Vec<(usize, Judged)>)>) -> Results {
+fn collect(done: Vec<DoneRow>) -> Results {
     let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let mut matrix = Matrix {
         states: STARTS.iter().map(|start| start.name.to_owned()).collect(),

@@ -81,7 +81,7 @@ pub fn random(
                     }
                     let seeds: Vec<u64> =
                         (from..count.min(from + BATCH)).map(|n| seed.wrapping_add(n)).collect();
-                    let family = if from / BATCH % 2 == 0 { Family::Ipv4 } else { Family::Ipv6 };
+                    let family = if (from / BATCH).is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 };
                     let mut part = Sum::default();
                     if let Err(error) = play_batch(&seeds, family, stream, &mut part) {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -27,7 +27,7 @@ impl Outcome {
             Self::Pass => "Conforms to RFC 9293",
             Self::Deviation => "Conforms to RFC 9293, but for known deviations",
             Self::Inconclusive => "No verdict: something was lost",
-            Self::Fail => "Does not conform: something is unexplained",
+            Self::Fail => "Conformance is not shown: something is unexplained",
             Self::Error => "The audit could not be completed",
         }
     }

@@ -465,7 +465,7 @@ const PEER_KEYS: [&str; 19] = [
 ];
 
 fn fitting(octets: Vec<u8>) -> Result<Vec<u8>, Wrong> {
-    if octets.len() > 40 || octets.len() % 4 != 0 { Err(Wrong::Options) } else { Ok(octets) }
+    if octets.len() > 40 || !octets.len().is_multiple_of(4) { Err(Wrong::Options) } else { Ok(octets) }
 }
 
 fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {

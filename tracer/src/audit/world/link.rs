@@ -14,7 +14,7 @@ use super::WorldError;
 /// Brings a device up.
 pub fn up(device: &'static str) -> Result<(), WorldError> {
     let mut request = named(device);
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    request.ifr_ifru.ifru_flags = UP;
     control(libc::AF_INET, libc::SIOCSIFFLAGS, &raw mut request, "bring up", device)
 }
 
@@ -26,7 +26,7 @@ pub fn address_v4(device: &'static str, address: Ipv4Addr) -> Result<(), WorldEr
         let mut request = named(device);
         // SAFETY: all zeros is a valid sockaddr_in.
         let mut socket: libc::sockaddr_in = unsafe { zeroed() };
-        socket.sin_family = libc::AF_INET as libc::sa_family_t;
+        socket.sin_family = AF_INET;
         socket.sin_addr.s_addr = u32::from(value).to_be();
         // SAFETY: sockaddr and sockaddr_in have the same size, and both are plain old data.
         request.ifr_ifru.ifru_addr =
@@ -73,6 +73,12 @@ pub fn index(device: &'static str) -> Result<i32, WorldError> {
     // SAFETY: SIOCGIFINDEX has filled in this member.
     Ok(unsafe { request.ifr_ifru.ifru_ifindex })
 }
+
+/// `IFF_UP | IFF_RUNNING`, as wide as the kernel keeps them there.
+const UP: libc::c_short = 0x41;
+
+/// As wide as the kernel keeps it in an address.
+const AF_INET: libc::sa_family_t = 2;
 
 fn named(device: &str) -> libc::ifreq {
     // SAFETY: all zeros is a valid ifreq.

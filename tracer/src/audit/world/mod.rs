@@ -95,7 +95,7 @@ impl World {
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
             .map_err(|error| WorldError::Namespace(error.into()))?;
         let cookie = netns::find("/proc/thread-self/ns/net")?.identity()?;
-        let sysctls = Sysctls::default();
+        let sysctls = Sysctls;
         // The kernel would first ask the network whether an address is taken, and for routers.
         for name in ["accept_dad", "dad_transmits", "router_solicitations", "accept_ra"] {
             let _ = sysctls.set(&format!("net.ipv6.conf.default.{name}"), "0");

@@ -31,7 +31,7 @@ pub struct Tap {
 
 impl Tap {
     pub fn new(device: i32) -> io::Result<Self> {
-        let protocol = (libc::ETH_P_ALL as u16).to_be();
+        let protocol = ETH_P_ALL.to_be();
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: no pointers are involved.
         let socket = unsafe { libc::socket(libc::AF_PACKET, kind, protocol.into()) };
@@ -44,7 +44,7 @@ impl Tap {
         tap.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 32 << 20)?;
         // SAFETY: all zeros is a valid sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_family = AF_PACKET;
         address.sll_protocol = protocol;
         address.sll_ifindex = device;
         // SAFETY: the pointer is to a sockaddr_ll of the size given.
@@ -142,6 +142,10 @@ impl Tap {
         self.unseen.get()
     }
 }
+
+/// Every protocol (`ETH_P_ALL`), and the family of packet sockets, as wide as an address keeps them.
+const ETH_P_ALL: u16 = 3;
+const AF_PACKET: u16 = 17;
 
 /// How far the wall clock is ahead of the monotonic one. Both tick alike, so any moment's answer holds.
 fn wall_ahead() -> i128 {

@@ -10,6 +10,9 @@ use std::{
 /// The device's name in its namespace.
 pub const NAME: &str = "tun0";
 
+/// `IFF_TUN | IFF_NO_PI`, as wide as the kernel keeps them there.
+const TUN_WITHOUT_HEADER: libc::c_short = 0x1001;
+
 #[derive(Debug)]
 pub struct Tun(File);
 
@@ -23,7 +26,7 @@ impl Tun {
         for (slot, byte) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
             *slot = byte.cast_signed();
         }
-        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+        request.ifr_ifru.ifru_flags = TUN_WITHOUT_HEADER;
         // SAFETY: TUNSETIFF reads and fills an ifreq, and the pointer is to one.
         let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
         if done < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(file)) }

@@ -98,7 +98,7 @@ fn page(diff: &Diff, color: bool) -> String {
         let reason = one.reasons.b.as_ref().or(one.reasons.a.as_ref());
         (one.id.clone(), arrow(&verdicts), reason.cloned().unwrap_or_default())
     });
-    page.changes("Requirements", changes.collect());
+    page.changes("Requirements", &changes.collect::<Vec<_>>());
     page.only("Deviations", &diff.deviations.in_a, &diff.deviations.in_b);
     let finding = |one: &Finding| format!("{}: expected {}, seen {}", one.place, one.expected, one.seen);
     let findings = |these: &[Finding]| these.iter().map(finding).collect::<Vec<_>>();
@@ -109,10 +109,10 @@ fn page(diff: &Diff, color: bool) -> String {
         let shown: Vec<_> = gone.chain(new).collect();
         (format!("{}/{}", one.id, one.family), arrow(&one.outcomes), shown.join(" "))
     });
-    page.changes("Scenarios", changes.collect());
+    page.changes("Scenarios", &changes.collect::<Vec<_>>());
     page.cells(diff);
     let changes = diff.sysctls.iter().map(|one| (one.name.clone(), arrow(&refs(&one.values)), String::new()));
-    page.changes("Settings, which may explain it", changes.collect());
+    page.changes("Settings, which may explain it", &changes.collect::<Vec<_>>());
     page.text
 }
 
@@ -153,7 +153,7 @@ impl Page {
     }
 
     /// What, from what to what, and more.
-    fn changes(&mut self, title: &str, changes: Vec<(String, String, String)>) {
+    fn changes(&mut self, title: &str, changes: &[(String, String, String)]) {
         if changes.is_empty() {
             return;
         }
@@ -162,7 +162,7 @@ impl Page {
             changes.iter().map(|change| column(change).chars().count()).max().unwrap_or(0)
         };
         let (first, second) = (widest(|change| &change.0), widest(|change| &change.1));
-        for (what, change, more) in &changes {
+        for (what, change, more) in changes {
             let line = format!("  {what:<first$}  {change:<second$}  {more}");
             let _ = writeln!(self.text, "{}", line.trim_end());
         }
