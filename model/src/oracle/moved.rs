@@ -104,7 +104,7 @@ const fn between(from: State, middle: State, to: State) -> bool {
     };
     matches!(
         (from, middle, to),
-        (FinWait1, FinWait2, TimeWait | Closed)
+        (FinWait1, FinWait2, TimeWait)
             | (SynSent | SynReceived, Established, CloseWait)
             | (SynReceived, Established, FinWait1)
             | (SynReceived, Established | FinWait1, Closing)

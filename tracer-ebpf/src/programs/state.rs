@@ -31,10 +31,12 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
         return;
     }
     let is_clone = is_clone(from, to);
-    let cookie = if is_clone { clones_cookie(sock, tcp) } else { cookie(sock) };
+    let cookie = cookie(sock);
+    // inet_csk_clone_lock() announces a child up to 6.12 while it has its listener's cookie, as all its siblings have.
+    let life = if is_clone { sock as u64 } else { life(sock, cookie) };
     // A socket that connects again and again repeats its transitions, but never its sequence numbers.
     let what = u64::from(load_or_zero::<u32>(tcp, Field::WriteSeq)) << 16 | (from as u64) << 8 | to as u64;
-    if claim(Hook::State, COPY, Firing { life: life(sock, cookie), what }) {
+    if claim(Hook::State, COPY, Firing { life, what }) {
         note_clone(is_clone);
         emit(context, Hook::State, COPY, |record| {
             fill(record, tcp, cookie);
@@ -48,13 +50,6 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
 #[inline(always)]
 fn is_clone(from: i32, to: i32) -> bool {
     from == i32::from(tcp_state::LISTEN) && to == i32::from(tcp_state::SYN_RECV)
-}
-
-/// `inet_csk_clone_lock()` announces a child before it gives it a cookie of its own. Up to 6.12 it still has the
-/// listener's then, which would make this a transition of the listener: the child goes by its address until it has one.
-#[inline(always)]
-fn clones_cookie(sock: Kernel, tcp: Kernel) -> u64 {
-    if load_or_zero::<u64>(tcp, Field::Cookie) != 0 { 0 } else { cookie(sock) }
 }
 
 /// `tcp_destroy_sock(struct sock *sk)`, from `tcp_v4_destroy_sock()`: every full TCP socket ends here.

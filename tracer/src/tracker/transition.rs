@@ -53,7 +53,7 @@ impl Tracker {
         evidence: &Evidence,
         each: &mut impl FnMut(Step<'_>),
     ) {
-        let Some(key) = key(&event.socket) else { return };
+        let Some(key) = self.key_of(event, transition) else { return };
         let found = self.connections.find(key).or_else(|| self.renamed_newborn(event, cpu, transition, key));
         let Some(id) = found.or_else(|| self.first_sight(event, key, transition)) else {
             return self.untracked(event, transition, evidence, each);
@@ -70,6 +70,16 @@ impl Tracker {
             }
         }
         self.advance(event, cpu, id, found.is_none(), transition, evidence, each);
+    }
+
+    /// What the socket is remembered by. Up to 6.12 a child is announced while it has its listener's cookie: it goes by its
+    /// address until it has its own.
+    fn key_of(&self, event: &Event, transition: Transition) -> Option<u64> {
+        let key = key(&event.socket)?;
+        let is_clone = transition == Transition::new(Listen, SynRecv) && event.socket.address != 0;
+        let is_listener = |id| self.connections.get(id).is_some_and(|known| known.state == Listen);
+        let has_listeners = is_clone && self.connections.find(key).is_some_and(is_listener);
+        Some(if has_listeners { event.socket.address } else { key })
     }
 
     /// The transition of a tracked socket.

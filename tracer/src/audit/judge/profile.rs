@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use model::{
     Profile,
-    profile::{LINUX, R2},
+    profile::{LINUX_IN_DETAIL, R2},
 };
 
-/// Linux with these settings.
+/// Linux with these settings, in every detail.
 #[must_use]
 pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
-    let mut profile = LINUX;
+    let mut profile = LINUX_IN_DETAIL;
     let limits = &mut profile.limits;
     let count = |name: &str| number(sysctls, name).and_then(|value| u8::try_from(value).ok());
     if let Some(retries) = count("tcp_syn_retries") {
