@@ -141,7 +141,6 @@ fn a_recorder_that_slept_lost_much_and_accuses_nobody() {
     let lost: u64 = page["lost"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert!(lost > 10_000, "{page}");
     assert_eq!(lost, number(&said, " LOST"), "{said}");
-    assert!(page["inconclusive"]["lost_event"].as_u64().unwrap_or(0) > 0, "{page}");
 }
 
 #[test]

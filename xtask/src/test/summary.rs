@@ -59,6 +59,8 @@ pub struct Outcome {
     tally: Tally,
     /// Why the program counts as failed.
     failure: Option<String>,
+    /// Tests that failed and then passed.
+    passed_later: Vec<String>,
 }
 
 impl Outcome {
@@ -71,12 +73,33 @@ impl Outcome {
         } else {
             Some(tally.failures.join(", "))
         };
-        Self { title, tally, failure }
+        Self { title, tally, failure, passed_later: Vec::new() }
+    }
+
+    /// Names of the tests that failed.
+    pub fn failures(&self) -> &[String] {
+        &self.tally.failures
+    }
+
+    /// The tests that failed were run again.
+    pub fn repeated(mut self, second: Self) -> Self {
+        let Self { tally, failure, .. } = second;
+        if failure.is_none() && tally.passed < self.tally.failures.len() {
+            // Not all of them ran again.
+            return self;
+        }
+        self.failure = failure;
+        self.passed_later = self.tally.failures.clone();
+        self.passed_later.retain(|name| !tally.failures.contains(name));
+        self.tally.passed += self.passed_later.len();
+        self.tally.failed = self.tally.failed.saturating_sub(self.passed_later.len());
+        self.tally.failures = tally.failures;
+        self
     }
 
     /// The program could not be started.
     pub fn not_started(title: String, reason: String) -> Self {
-        Self { title, tally: Tally::default(), failure: Some(reason) }
+        Self { title, tally: Tally::default(), failure: Some(reason), passed_later: Vec::new() }
     }
 }
 
@@ -144,6 +167,10 @@ impl fmt::Display for Summary {
                 writeln!(f, "  skipped in {}: {reason}", outcome.title)?;
             }
         }
+        for outcome in self.outcomes().filter(|outcome| !outcome.passed_later.is_empty()) {
+            let names = outcome.passed_later.join(", ");
+            writeln!(f, "  failed first and then passed in {}: {names}", outcome.title)?;
+        }
         for outcome in self.outcomes() {
             if let Some(failure) = &outcome.failure {
                 writeln!(f, "  FAILED {}: {failure}", outcome.title)?;
@@ -188,6 +215,29 @@ mod tests {
         test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
     const SKIPPED: &str = "test a ... ok\nsuccesses:\n\n---- a stdout ----\nskipped: needs nginx\n\n\
         test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+
+    #[test]
+    fn what_failed_has_one_more_chance_and_is_named() {
+        let both = "test a ... FAILED\ntest b ... FAILED\n\
+            test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let again = outcome("live", both).repeated(outcome("live", GOOD));
+        assert_eq!((again.failures(), &again.failure), (&[][..], &None));
+        let summary = Summary { live: vec![again], ..Summary::default() };
+        assert_eq!(summary.verdict(true), Ok(()));
+        let shown = summary.to_string();
+        assert!(
+            shown.contains("live  3 passed, 0 failed") && shown.contains("then passed in live: a, b"),
+            "{shown}"
+        );
+
+        let one = "test a ... ok\ntest b ... FAILED\n\
+            test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let again = outcome("live", both).repeated(outcome("live", one));
+        assert_eq!((again.failures(), again.failure.as_deref()), (&["b".to_owned()][..], Some("b")));
+
+        let lost = outcome("live", both).repeated(outcome("live", "test a ... ok\n"));
+        assert_eq!(lost.failures().len(), 2, "what did not run again has failed");
+    }
 
     #[test]
     fn figures_are_read_from_libtests_last_line() {

@@ -100,6 +100,9 @@ pub fn alone(agent: &mut Agent, namespace: &Namespace, mut work: impl FnMut()) -
         work();
         let end = Moment::quiet(agent);
         others = end.kernel.moved_elsewhere_since(&start.kernel, namespace);
+        if end.kernel.same_namespaces(&start.kernel) && end.since(&start).adopted() != 0 {
+            others.push("sockets that are older than the agent moved".to_owned());
+        }
         if others.is_empty() {
             return [start, end];
         }
@@ -144,6 +147,11 @@ impl Difference<'_> {
     /// Verdicts of one kind.
     pub fn verdicts(&self, verdict: &str) -> i64 {
         self.ours("tcptracer_conformance_checks_total", &[("verdict", verdict)])
+    }
+
+    /// Verdicts on sockets that are older than the agent: orphans of a namespace that is gone live on for a while.
+    pub fn adopted(&self) -> i64 {
+        self.ours("tcptracer_conformance_inconclusive_total", &[("cause", "adopted")])
     }
 
     /// Handshakes with one outcome.
