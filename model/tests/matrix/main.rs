@@ -13,7 +13,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
+use model::profile::{LINUX, LINUX_IN_DETAIL, RFC9293_INTENT, RFC9293_LITERAL};
 use model::{Profile, State};
 
 use cells::{Cell, Start, all, outcome};
@@ -90,11 +90,16 @@ fn where_linux_differs() {
 }
 
 #[test]
+fn where_linux_differs_in_every_detail() {
+    matches_snapshot("matrix-linux-in-detail.txt", &differences(&LINUX_IN_DETAIL));
+}
+
+#[test]
 fn each_of_the_51744_cells_is_decided() {
     let starts = Start::ALL.into_iter().filter(|start| *start != Start::CROSSED);
     let count: usize = starts.map(|start| all(start).count()).sum();
     assert_eq!(count, 51_744);
-    for profile in Profile::ALL {
+    for profile in Profile::ALL.into_iter().chain([LINUX_IN_DETAIL]) {
         for start in Start::ALL {
             for cell in all(start) {
                 let (trail, next) = cells::run(&cell, &profile);

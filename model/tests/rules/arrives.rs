@@ -225,6 +225,9 @@ fn sequence() -> Vec<Row> {
         row("ack-4", in_flight(State::Established, 100), seg(ACK, 15_001, 1101, 0))
             .profile(|p| *p = model::profile::LINUX)
             .trail("seq-6 ack-4 ack-7"),
+        row("ack-4", in_flight(State::Established, 100), seg(ACK, 15_001, 1101, 0))
+            .profile(|p| *p = model::profile::LINUX_IN_DETAIL)
+            .trail("seq-5 seq-6 ack-4 ack-7"),
         // The keep-alive probe: one before RCV.NXT, no text.
         row("seq-3", tcb(State::Established), seg(ACK, 5000, 1001, 0))
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]),

@@ -9,6 +9,7 @@ use std::{
     path::PathBuf,
 };
 
+use model::linux::LinuxState;
 use tracer_ebpf::{Hook, Record, uapi};
 use uapi::{shutdown, sock_flag, tcp_state as state};
 
@@ -218,22 +219,11 @@ fn round(tape: &Tape, healthy: &Heard, operator: Operator, round: usize, row: &m
 }
 
 fn name(record: &Record) -> String {
-    const NAMES: [&str; 13] = [
-        "-",
-        "established",
-        "syn_sent",
-        "syn_recv",
-        "fin_wait1",
-        "fin_wait2",
-        "time_wait",
-        "close",
-        "close_wait",
-        "last_ack",
-        "listen",
-        "closing",
-        "new_syn_recv",
-    ];
-    format!("{}>{}", NAMES[usize::from(record.from)], NAMES[usize::from(record.to)])
+    let state = |number: u8| match number.checked_sub(1) {
+        Some(place) => LinuxState::ALL[usize::from(place)].name(),
+        None => "-",
+    };
+    format!("{}>{}", state(record.from), state(record.to))
 }
 
 fn rows(tape: &Tape, healthy: &Heard, operators: &[(&'static str, Operator)]) -> Vec<(&'static str, Row)> {

@@ -49,14 +49,7 @@ impl Step<'_> {
             }
             State::SynSent | State::SynReceived => {
                 self.take(Rule::Send4);
-                if self.tcb.snd.fin != Fin::None {
-                    return Err(CallError::Closing);
-                }
-                admission?;
-                if !self.has_room(len) {
-                    return Err(CallError::InsufficientResources);
-                }
-                self.queue(len, push, urgent);
+                self.queue_more(len, push, urgent, admission)?;
                 if self.tcb.state == State::SynSent && self.tcb.snd.nxt == self.tcb.snd.iss {
                     let carries_cookie = matches!(self.choices.fast_open, Some(FastOpen::Cookie(_)));
                     let ride = if carries_cookie { len.min(self.syn_room()) } else { 0 };
@@ -67,14 +60,7 @@ impl Step<'_> {
             }
             State::Established | State::CloseWait => {
                 self.take(Rule::Send5);
-                if self.tcb.snd.fin != Fin::None {
-                    return Err(CallError::Closing);
-                }
-                admission?;
-                if !self.has_room(len) {
-                    return Err(CallError::InsufficientResources);
-                }
-                self.queue(len, push, urgent);
+                self.queue_more(len, push, urgent, admission)?;
                 self.transmit = true;
                 Ok(Done::Queued)
             }
@@ -87,6 +73,25 @@ impl Step<'_> {
     // Text on a SYN: what the peer surely takes in one segment.
     fn syn_room(&self) -> u32 {
         u32::from(self.tcb.config.default_mss.min(self.tcb.config.mss))
+    }
+
+    /// Text for a connection that exists already, however far it has come.
+    fn queue_more(
+        &mut self,
+        len: u32,
+        push: bool,
+        urgent: bool,
+        admission: Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        if self.tcb.snd.fin != Fin::None {
+            return Err(CallError::Closing);
+        }
+        admission?;
+        if !self.has_room(len) {
+            return Err(CallError::InsufficientResources);
+        }
+        self.queue(len, push, urgent);
+        Ok(())
     }
 
     fn has_room(&self, len: u32) -> bool {

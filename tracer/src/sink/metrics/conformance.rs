@@ -23,7 +23,7 @@ impl Conformance {
         let checks = family::counters(
             registry,
             "conformance_checks_total",
-            "Transitions checked against RFC 9293, by verdict.",
+            "Transitions, and ends of minisockets whose life was seen, checked against RFC 9293, by verdict.",
             &["verdict"],
         )?;
         let deviation_family = family::counters(
