@@ -204,6 +204,14 @@ fn cookie() -> io::Result<u64> {
 /// include/uapi/asm-generic/socket.h; the same on every architecture that the agent supports.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
+/// Finds out how namespaces are told apart, which may take as long as reading all of the kernel's types: do it before
+/// anything that is timed.
+pub fn learn_identity() {
+    if cookie().is_err() {
+        has_cookies();
+    }
+}
+
 /// True when the kernel's namespaces have cookies, which records then carry. Asked for each namespace, and it takes
 /// reading all of the kernel's types: once is enough.
 fn has_cookies() -> bool {

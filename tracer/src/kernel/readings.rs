@@ -49,6 +49,8 @@ pub enum ReadingError {
 /// Reads the books of every namespace that can be found.
 #[must_use]
 pub fn read() -> Readings {
+    // The time that reading takes decides how often it is done.
+    netns::learn_identity();
     let mut readings = Readings { from: clock::now(), ..Readings::default() };
     for namespace in netns::all().into_values() {
         match of(namespace) {
