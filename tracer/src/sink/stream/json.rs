@@ -10,6 +10,7 @@ use crate::{
     event::{Event, Task, What},
     sink::violations::{Scene, Violation},
     step::{Finding, StepKind, TimewaitPath, Untimed},
+    tracker::Connection,
 };
 
 /// A line. Names and units are the interface of `--output json`: changing one breaks its readers.
@@ -21,6 +22,8 @@ struct Line<'a> {
     time_ns: u64,
     kind: &'static str,
     hook: &'static str,
+    /// What the socket is known by: its cookie, or its kernel address while it has none of its own. Up to 6.12 a child gets
+    /// its cookie after its first transition, and before 5.12 tracing programs are told none.
     cookie: u64,
     netns: u64,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -126,7 +129,7 @@ pub(super) fn line(
         time_ns: event.time,
         kind: finding.step.kind.name(),
         hook: event.hook.name(),
-        cookie: event.socket.cookie,
+        cookie: finding.step.connection.map_or(event.socket.cookie, Connection::cookie),
         netns: event.socket.netns,
         ends: finding.step.has_socket().then(|| Ends {
             family: flow.family.name(),
