@@ -1,9 +1,14 @@
 //! Sockets that are older than the agent, in several namespaces and in every state.
 
 use std::{
-    net::{Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, SocketAddrV4, TcpListener},
     thread,
     time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with},
 };
 
 use crate::support::{
@@ -11,7 +16,6 @@ use crate::support::{
     books::{self, Moment},
     counters,
     forge::{Forger, SYN},
-    guest::patience,
     load::{Ending, Family, Held, Load},
     namespace::Namespace,
     silence, turn,
@@ -40,34 +44,30 @@ fn sockets_of_every_namespace_are_counted_by_state() {
     let listener = namespaces[2].enter(|| TcpListener::bind((silence::HERE, 0)).unwrap());
     let SocketAddr::V4(here) = listener.local_addr().unwrap() else { unreachable!("an IPv4 listener") };
     Forger::new(&namespaces[2]).send(SocketAddrV4::new(*silence::SILENT.ip(), 9), here, SYN, 1);
-    let limit = patience(Duration::from_secs(15));
-    thread::scope(|scope| {
-        let client = scope
-            .spawn(|| namespaces[2].enter(|| TcpStream::connect_timeout(&silence::SILENT.into(), limit)));
-        until(Duration::from_secs(2), || match counters::sockets()["syn_sent"] {
-            0 => Err("no SYN yet".to_owned()),
-            _ => Ok(()),
-        });
-
-        let mut agent = Agent::start();
-        let listed = counters::sockets();
-        for (state, least) in [
-            ("established", 26),
-            ("close_wait", 6),
-            ("listen", 4),
-            ("time_wait", 20),
-            ("fin_wait2", 6),
-            ("syn_sent", 1),
-            ("syn_recv", 1),
-        ] {
-            assert!(listed[state] >= least, "the kernel lists {} in {state}", listed[state]);
-        }
-        until(Duration::from_secs(5), || books::agree_by_state(&mut agent));
-        let minisockets = agent.metrics().count("tcptracer_fin_wait2_minisockets", &[]);
-        assert!(minisockets >= 4, "{minisockets} FIN_WAIT2 minisockets");
-        drop(agent);
-        drop(client);
+    let _unanswered = namespaces[2].enter(|| {
+        let flags = SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))
+            .expect("a socket");
+        assert_eq!(connect(&socket, &silence::SILENT), Err(Errno::INPROGRESS));
+        socket
     });
+
+    let mut agent = Agent::start();
+    let listed = counters::sockets();
+    for (state, least) in [
+        ("established", 26),
+        ("close_wait", 6),
+        ("listen", 4),
+        ("time_wait", 20),
+        ("fin_wait2", 6),
+        ("syn_sent", 1),
+        ("syn_recv", 1),
+    ] {
+        assert!(listed[state] >= least, "the kernel lists {} in {state}", listed[state]);
+    }
+    until(Duration::from_secs(5), || books::agree_by_state(&mut agent));
+    let minisockets = agent.metrics().count("tcptracer_fin_wait2_minisockets", &[]);
+    assert!(minisockets >= 4, "{minisockets} FIN_WAIT2 minisockets");
 }
 
 #[test]

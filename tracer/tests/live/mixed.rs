@@ -14,6 +14,7 @@ use crate::{
         agent::Agent,
         books::Moment,
         counters::{self, Host},
+        guest::share,
         load::{Ending, Family, Load, listen},
         metrics::Metrics,
         namespace::Namespace,
@@ -188,7 +189,7 @@ fn assert_entered_is_ended_and_now(ends: &[String], start: &Metrics, last: &Metr
 fn ten_thousand_mixed_closes_and_the_gauges_are_the_kernels_at_each_moment() {
     let Some(_turn) = turn(&[]) else { return };
     let namespace = Namespace::new();
-    mixed(&mut Agent::start(), &namespace, 4, 250);
+    mixed(&mut Agent::start(), &namespace, 4, usize::try_from(share(250)).unwrap());
 }
 
 /// `cargo test -p tracer --test live -- --ignored --nocapture a_hundred_thousand_mixed_closes`

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{
     agent::{self, Agent},
     forge::{Forger, RST, SYN},
+    guest::{patience, share},
     load::{Ending, Family, Held, Load},
     metrics::Metrics,
     namespace::Namespace,
@@ -35,7 +36,8 @@ fn differences(agent: &mut Agent) -> Vec<(&'static str, i64)> {
     let comparisons = |metrics: &Metrics| metrics.count("tcptracer_kernel_comparisons_total", &[]);
     // The next one may have begun already.
     let enough = comparisons(&agent.metrics()) + 2;
-    let metrics = until(Duration::from_secs(40), || {
+    // Where reading the kernel's books takes long, the agent does it seldom.
+    let metrics = until(Duration::from_secs(120), || {
         // While nothing happens the agent is in no hurry to compare.
         drop(TcpStream::connect(agent.address));
         let metrics = agent.metrics();
@@ -51,7 +53,7 @@ fn differences(agent: &mut Agent) -> Vec<(&'static str, i64)> {
 /// Connections that end in every way, and some that never begin.
 fn mixed(namespace: &Namespace, family: Family) {
     for ending in [Ending::Client, Ending::Server, Ending::Reset] {
-        Load { connections: 300, lanes: 1, family, ending, exchanges: 1 }.run(namespace);
+        Load { connections: share(300), lanes: 1, family, ending, exchanges: 1 }.run(namespace);
     }
     namespace.enter(|| {
         let closed = TcpListener::bind(family.loopback()).unwrap().local_addr().unwrap();
@@ -147,14 +149,15 @@ fn doctor_compares_for_a_person() {
     let Some(_turn) = turn(&[]) else { return };
     let namespace = Namespace::new();
     let mut command = Command::new(agent::BINARY);
-    command.args(["doctor", "--reconcile", "--duration", "4", "--json"]);
+    let duration = patience(Duration::from_secs(4)).as_secs().to_string();
+    command.args(["doctor", "--reconcile", "--duration", &duration, "--json"]);
     let outcome = thread::scope(|scope| {
         let doctor = scope.spawn(|| agent::finish(&mut command));
         // Some of it before everything is attached, some of it after.
         for _ in 0..4 {
             mixed(&namespace, Family::Ipv4);
             mixed(&namespace, Family::Ipv6);
-            thread::sleep(Duration::from_millis(400));
+            thread::sleep(patience(Duration::from_millis(400)));
         }
         doctor.join().unwrap()
     });
@@ -174,6 +177,7 @@ fn doctor_compares_for_a_person() {
         .iter()
         .find(|counter| counter["counter"] == "active_opens")
         .unwrap();
-    assert!(opens["kernel"].as_i64().unwrap() > 900, "{opens}");
+    let least = i64::try_from(3 * share(300)).unwrap();
+    assert!(opens["kernel"].as_i64().unwrap() > least, "{opens}");
     assert_eq!((&opens["ours_low"], &opens["ours_high"]), (&opens["kernel"], &opens["kernel"]), "at rest");
 }

@@ -16,6 +16,7 @@ use super::{
     load::{Ending, Family, Load},
     namespace::Namespace,
     process::Process,
+    wait::until,
 };
 
 /// A running watch.
@@ -35,12 +36,10 @@ impl Shown {
         let shown = Self { lines: lines(watch.child().stdout.take().expect("a pipe")), _watch: watch };
         let load =
             Load { connections: 1, lanes: 1, family: Family::Ipv6, ending: Ending::Reset, exchanges: 0 };
-        (0..100)
-            .find_map(|_| {
-                load.run(namespace);
-                shown.lines.recv_timeout(Duration::from_millis(100)).ok()
-            })
-            .expect("something to see");
+        until(Duration::from_secs(10), || {
+            load.run(namespace);
+            shown.lines.recv_timeout(Duration::from_millis(100)).map_err(|_| "nothing to see".to_owned())
+        });
         shown
     }
 
