@@ -62,6 +62,9 @@ const MATRIX: [(Arch, &[&str]); 2] = [
     (Arch::Aarch64, &["6.1", "6.12", "7.2"]),
 ];
 
+/// The machines of the matrix.
+pub const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+
 /// The matrix of one machine.
 pub fn matrix(arch: Arch) -> Vec<Kernel> {
     let tags = MATRIX.iter().filter(|(machine, _)| *machine == arch).flat_map(|(_, tags)| *tags);

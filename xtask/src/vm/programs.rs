@@ -58,6 +58,8 @@ impl Tests {
         let mut build = cargo::cargo();
         build.args(["test", "--no-run", "--package", "tracer", "--test", "live", "--target", arch.target()]);
         build.env(format!("CC_{variable}"), compiler);
+        // A guest keeps all its files in memory.
+        build.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
         if compiler != NATIVE {
             // The C library comes with the target: no linker of that machine is needed.
             build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), "rust-lld");
@@ -95,6 +97,18 @@ pub const REPORT: [&str; 2] = ["VM-REPORT-BEGIN", "VM-REPORT-END"];
 
 /// Live tests that wait for the kernel's long timers: they run where the guest's clock runs fast.
 pub const LONG_TIMERS: &str = "long_timers::";
+
+/// Some of each kind: hooks and fields, adoption, TIME_WAIT, half-open requests, handshakes, the books, a bad network.
+pub const QUICK: &[&str] = &[
+    "watch::doctor_reports_and_is_content_with_this_kernel",
+    "watch::the_chain_of_every_connection_is_gapless_and_judged",
+    "adopt::sockets_of_every_namespace_are_counted_by_state",
+    "cut_short::a_reset_assassinates_time_wait_unless_rfc_1337_is_on",
+    "handshakes::a_half_open_request_ends_for_the_reason_that_the_kernel_shows",
+    "time_wait::the_gauges_are_what_sockstat_and_the_socket_list_say",
+    "reconcile::doctor_compares_for_a_person",
+    "netem::everything_goes_wrong_at_once",
+];
 
 /// Live tests that want a kernel with netem.
 const NETEM: &str = "netem::";

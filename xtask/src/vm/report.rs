@@ -5,16 +5,28 @@ use std::{fmt, time::Duration};
 use serde_json::Value;
 
 use super::{
-    catalog::Kernel,
+    catalog::{self, Kernel},
     guest::Ending,
     programs::{KILLED, REPORT},
 };
 use crate::test::Tally;
 
+/// Which tests a boot ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All, but for those that want another clock.
+    Complete,
+    /// Those of `--quick`.
+    Quick,
+    /// Those of `--test`.
+    Chosen,
+}
+
 /// What one kernel showed.
 #[derive(Debug)]
 pub struct Boot {
     pub kernel: Kernel,
+    pub scope: Scope,
     pub package: String,
     pub fast_clock: bool,
     pub ending: Ending,
@@ -52,7 +64,36 @@ impl Listener {
     }
 }
 
+/// Begins the line that we add to a guest's console.
+const NOTE: &str = "VM-BOOTED ";
+
 impl Boot {
+    /// What a kept console does not say by itself: the package, how the boot ended, and its seconds.
+    pub fn note(&self) -> String {
+        let ending = match self.ending {
+            Ending::Finished(code) => code.to_string(),
+            Ending::Died => "died".to_owned(),
+            Ending::TimedOut => "timed-out".to_owned(),
+        };
+        format!("{NOTE}{} {ending} {}", self.package, self.took.as_secs())
+    }
+
+    /// A boot from its kept console; `None`: it was never watched to its end.
+    pub fn read(kernel: Kernel, scope: Scope, fast_clock: bool, console: &str) -> Option<Self> {
+        let mut words = console.lines().last()?.strip_prefix(NOTE)?.split(' ');
+        let package = words.next()?.to_owned();
+        let ending = match words.next()? {
+            "died" => Ending::Died,
+            "timed-out" => Ending::TimedOut,
+            code => Ending::Finished(code.parse().ok()?),
+        };
+        let took = Duration::from_secs(words.next()?.parse().ok()?);
+        let mut listener = Listener::default();
+        console.lines().for_each(|line| listener.hear(line));
+        let Listener { tally, doctor, .. } = listener;
+        Some(Self { kernel, scope, package, fast_clock, ending, took, tally, doctor })
+    }
+
     /// True when the guest ran its tests to the end and none failed.
     pub fn is_good(&self) -> bool {
         self.ending == Ending::Finished(0) && self.tally.failed == 0 && self.ran() > 0
@@ -86,8 +127,27 @@ impl Boot {
             .filter(|check| {
                 check["section"] != "Fields" && (check["mark"] == "degraded" || check["mark"] == "missing")
             })
-            .map(|check| format!("{}: {}", text(&check["name"]), text(&check["text"])))
+            .map(|check| {
+                let notes = check["notes"].as_array().into_iter().flatten().map(text);
+                let said: Vec<_> = std::iter::once(text(&check["text"])).chain(notes).collect();
+                format!("{}: {}", text(&check["name"]), said.join(". "))
+            })
             .collect()
+    }
+
+    fn title(&self) -> String {
+        format!("{}{}", self.kernel, if self.fast_clock { ", fast clock" } else { "" })
+    }
+
+    /// Tests that failed, and an end before its time.
+    fn troubles(&self) -> Vec<String> {
+        let mut troubles = self.tally.failures.clone();
+        match self.ending {
+            Ending::Finished(_) => {}
+            Ending::Died => troubles.push("the guest died".to_owned()),
+            Ending::TimedOut => troubles.push("the guest's time was over".to_owned()),
+        }
+        troubles
     }
 }
 
@@ -97,9 +157,8 @@ fn text(value: &Value) -> &str {
 
 impl fmt::Display for Boot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clock = if self.fast_clock { ", fast clock" } else { "" };
         let seconds = self.took.as_secs();
-        write!(f, "{}{clock} ({}): ", self.kernel, self.package)?;
+        write!(f, "{} ({}): ", self.title(), self.package)?;
         write!(
             f,
             "{} passed, {} failed, {} skipped",
@@ -119,16 +178,16 @@ impl fmt::Display for Boot {
     }
 }
 
-/// The document: what the boots of one run showed.
+/// The document: what the last boots showed.
 pub fn document(boots: &[Boot]) -> String {
+    let real: Vec<_> = boots.iter().filter(|boot| !boot.fast_clock).collect();
     let mut page = String::from(
         "# Kernels\n\n\
          `cargo xtask vm --all --document` boots each of these stock Debian kernels in QEMU, runs the live tests inside, and\n\
          writes this page. What a kernel lacks is what `tcp-tracer doctor` says there; nothing is derived from a version.\n\n\
-         | kernel | machine | Debian's package | hooks | fields missing | tests passed | with the clock running fast |\n\
+         | kernel | machine | Debian's package | hooks | fields missing | live tests passed | long timers, on a fast clock |\n\
          |---|---|---|---|---|---|---|\n",
     );
-    let real: Vec<_> = boots.iter().filter(|boot| !boot.fast_clock).collect();
     for boot in &real {
         let fast = boots.iter().find(|other| other.fast_clock && other.kernel == boot.kernel);
         let missing = boot.missing_fields();
@@ -140,15 +199,31 @@ pub fn document(boots: &[Boot]) -> String {
             boot.package,
             boot.hooks(),
             figures(boot),
-            fast.map_or_else(|| "-".to_owned(), figures),
+            fast.map_or_else(|| "not run".to_owned(), figures),
         ));
     }
-    page.push_str("\n## What differs\n\n");
+    let matrix = catalog::ARCHES.into_iter().flat_map(catalog::matrix);
+    for Kernel { tag, arch } in matrix.filter(|kernel| real.iter().all(|boot| boot.kernel != *kernel)) {
+        page.push_str(&format!("| {tag} | {arch} | not run | | | | |\n"));
+    }
+    page.push_str("\n## What differs\n\nIn the words of `tcp-tracer doctor` on each kernel:\n\n");
     for boot in &real {
         let losses = boot.losses();
-        let said = if losses.is_empty() { "nothing is missing".to_owned() } else { losses.join("; ") };
-        page.push_str(&format!("- {}: {said}.\n", boot.kernel));
+        if losses.is_empty() {
+            page.push_str(&format!("- {}: nothing is missing.\n", boot.kernel));
+            continue;
+        }
+        page.push_str(&format!("- {}:\n", boot.kernel));
+        losses.iter().for_each(|loss| page.push_str(&format!("  - {loss}\n")));
     }
+    page.push_str("\n## What failed\n\n");
+    let failures: Vec<_> = boots
+        .iter()
+        .flat_map(|boot| {
+            boot.troubles().into_iter().map(|trouble| format!("- {}: {trouble}\n", boot.title()))
+        })
+        .collect();
+    page.push_str(&if failures.is_empty() { "Nothing.\n".to_owned() } else { failures.concat() });
     page.push_str("\n## What does not run in a guest\n\n");
     let mut reasons: Vec<_> = boots.iter().flat_map(|boot| &boot.tally.skipped).collect();
     reasons.sort_unstable();
@@ -161,7 +236,8 @@ pub fn document(boots: &[Boot]) -> String {
 
 fn figures(boot: &Boot) -> String {
     let all = boot.ran() + boot.tally.failed;
-    format!("{} of {all}, {} skipped", boot.ran(), boot.tally.skipped.len())
+    let quick = if boot.scope == Scope::Quick { " of the quick set" } else { "" };
+    format!("{} of {all}{quick}, {} skipped", boot.ran(), boot.tally.skipped.len())
 }
 
 #[cfg(test)]
@@ -174,6 +250,7 @@ mod tests {
         console.lines().for_each(|line| listener.hear(line));
         Boot {
             kernel: Kernel { tag: "6.1".into(), arch: Arch::X86_64 },
+            scope: Scope::Complete,
             package: "linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64".into(),
             fast_clock: false,
             ending,
@@ -198,9 +275,32 @@ mod tests {
             "6.1 x86_64 (linux-image-6.1.0-1-cloud-amd64_6.1.1-1_amd64): 2 passed, 0 failed, 1 skipped, 7 s";
         assert_eq!(boot.to_string(), line);
         let page = document(&[boot]);
-        assert!(page.contains("| 1 of 1 | `tcp_sock.is_mptcp` | 2 of 2, 1 skipped | - |"), "{page}");
-        assert!(page.contains("- 6.1 x86_64: reset reasons: none.\n"), "{page}");
+        assert!(page.contains("| 1 of 1 | `tcp_sock.is_mptcp` | 2 of 2, 1 skipped | not run |"), "{page}");
+        assert!(page.contains("- 6.1 x86_64:\n  - reset reasons: none\n"), "{page}");
+        assert!(page.contains("## What failed\n\nNothing.\n"), "{page}");
+        assert!(page.contains("| 6.1 | aarch64 | not run | | | | |\n"), "{page}");
+        assert!(!page.contains("| 6.1 | x86_64 | not run"), "{page}");
         assert!(page.contains("- needs prometheus\n"), "{page}");
+    }
+
+    #[test]
+    fn a_kept_console_is_read_as_it_was_heard() {
+        let console = CONSOLE.replace("ok. 3 passed; 0 failed", "FAILED. 3 passed; 1 failed")
+            + "test x::y ... FAILED\n";
+        let heard = boot(&console, Ending::Finished(101));
+        let read =
+            Boot::read(heard.kernel.clone(), Scope::Complete, false, &format!("{console}{}\n", heard.note()))
+                .unwrap();
+        assert_eq!(read.to_string(), heard.to_string());
+        assert!(read.to_string().contains("1 failed, 1 skipped, 7 s\n  FAILED x::y"), "{read}");
+        assert_eq!(read.doctor, heard.doctor);
+        assert!(document(&[read]).contains("- 6.1 x86_64: x::y\n"));
+        let died = boot(&console, Ending::Died);
+        let read =
+            Boot::read(died.kernel.clone(), Scope::Quick, false, &format!("{console}{}\n", died.note()))
+                .unwrap();
+        assert_eq!(read.ending, Ending::Died);
+        assert!(Boot::read(died.kernel, Scope::Complete, false, &console).is_none());
     }
 
     #[test]
