@@ -16,7 +16,7 @@ use crate::support::{
     load::{Ending, Family, Held, Load},
     metrics::Metrics,
     namespace::Namespace,
-    silence, turn,
+    programs, silence, turn,
     wait::until,
 };
 
@@ -153,6 +153,10 @@ fn doctor_compares_for_a_person() {
     command.args(["doctor", "--reconcile", "--duration", &duration, "--json"]);
     let outcome = thread::scope(|scope| {
         let doctor = scope.spawn(|| agent::finish(&mut command));
+        until(Duration::from_secs(10), || match programs::is_loaded("state_0") {
+            true => Ok(()),
+            false => Err("no program is loaded".to_owned()),
+        });
         // Some of it before everything is attached, some of it after.
         for _ in 0..4 {
             mixed(&namespace, Family::Ipv4);

@@ -24,6 +24,11 @@ pub fn held_by(pid: u32) -> Objects {
     objects
 }
 
+/// True when the kernel has a program of this name, whoever has loaded it.
+pub fn is_loaded(name: &str) -> bool {
+    loaded_programs().filter_map(Result::ok).any(|program| program.name_as_str() == Some(name))
+}
+
 /// Those of `objects` that still are in the kernel.
 pub fn remaining(objects: &Objects) -> Objects {
     let programs: Vec<_> =
