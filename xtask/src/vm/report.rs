@@ -228,6 +228,9 @@ pub fn document(boots: &[Boot]) -> String {
     let mut reasons: Vec<_> = boots.iter().flat_map(|boot| &boot.tally.skipped).collect();
     reasons.sort_unstable();
     reasons.dedup();
+    if reasons.is_empty() {
+        page.push_str("Of these tests none was skipped.\n");
+    }
     for reason in reasons {
         page.push_str(&format!("- {reason}\n"));
     }
