@@ -17,6 +17,14 @@ pub(super) struct Terms {
     pub profile: Profile,
     pub tap: Tap,
     pub tolerance: Tolerance,
+    /// The departures that may explain what the profile does not.
+    pub allowed: Departures,
+}
+
+impl Terms {
+    pub fn allows(&self, departure: Departures) -> bool {
+        departure.without(self.allowed).is_empty()
+    }
 }
 
 const MINUTE: u64 = 60_000_000;

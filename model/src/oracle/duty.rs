@@ -128,7 +128,7 @@ impl Candidate {
                 return Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq });
             }
             if self.ack_by < now {
-                if self.duty == Duty::Must {
+                if self.duty == Duty::Must || !terms.allows(Departures::UNANSWERED) {
                     return Err(Mismatch::NoAck { expected: self.tcb.rcv.nxt });
                 }
                 self.departures = self.departures.with(Departures::UNANSWERED);

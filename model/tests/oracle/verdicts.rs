@@ -11,11 +11,11 @@ use model::{Call, Config, Flags, Oracle, Profile, Rule, Segment, Seq, State, Tcb
 
 use crate::trace;
 
-fn seen(at: u64, kind: Kind) -> Observation {
+pub fn seen(at: u64, kind: Kind) -> Observation {
     Observation { at, kind }
 }
 
-fn moves(from: State, to: State) -> Kind {
+pub fn moves(from: State, to: State) -> Kind {
     Kind::Transition(Transition { from, to, numbers: Numbers::default() })
 }
 
@@ -76,7 +76,7 @@ fn every_difference_between_profiles_is_a_departure_with_a_name() {
 }
 
 /// A connection to ESTABLISHED as its client sees it, numbers of the RFC's figures.
-fn client() -> [Observation; 6] {
+pub fn client() -> [Observation; 6] {
     [
         seen(0, Kind::Call(Call::connect(Config::DEFAULT))),
         seen(0, moves(State::Closed, State::SynSent)),
@@ -87,7 +87,7 @@ fn client() -> [Observation; 6] {
     ]
 }
 
-fn watching(tap: Tap) -> Oracle<8> {
+pub fn watching(tap: Tap) -> Oracle<8> {
     let mut oracle = Oracle::new(&RFC9293_INTENT, tap);
     for observation in client().iter().filter(|observation| tap.shows(&observation.kind)) {
         let verdict = oracle.observe(observation);
@@ -98,7 +98,7 @@ fn watching(tap: Tap) -> Oracle<8> {
 
 #[track_caller]
 #[expect(clippy::panic, reason = "a test's helper")]
-fn violation(verdict: Verdict) -> Violation {
+pub fn violation(verdict: Verdict) -> Violation {
     let Verdict::Violation(violation) = verdict else { panic!("{verdict}") };
     violation
 }

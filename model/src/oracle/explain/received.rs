@@ -2,7 +2,6 @@
 
 use super::Attempt;
 use crate::event::Event;
-use crate::oracle::advance::OPEN_CHOICES;
 use crate::oracle::candidate::{Candidate, DUPLICATES};
 use crate::oracle::verdict::Mismatch;
 use crate::segment::{Flags, Segment};
@@ -48,8 +47,11 @@ impl<const N: usize> Attempt<'_, N> {
             other.tcb.rcv.wnd = needed;
             self.event(&other, &event)?;
         }
-        if let Some(other) = before.closed_before_the_handshake(terms) {
-            self.event(&other, &event)?;
+        // Text for a user who has gone resets.
+        for reader_gone in [false, true].into_iter().take(if segment.len > 0 { 2 } else { 1 }) {
+            if let Some(other) = before.closed_before_the_handshake(terms, reader_gone) {
+                self.event(&other, &event)?;
+            }
         }
         let stamped = before.tcb.agreed.timestamps.is_some();
         if !terms.tap.sent && stamped && before.tcb.rcv.last_ack != before.tcb.rcv.nxt {
@@ -68,18 +70,18 @@ impl<const N: usize> Attempt<'_, N> {
         let state = before.tcb.state;
         let choices =
             if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0 {
-                Choices { valid_fast_open: true, ..OPEN_CHOICES }
+                Choices { valid_fast_open: true, ..Choices::LAZY }
             } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
-                Choices { valid_cookie: Some(536), ..OPEN_CHOICES }
+                Choices { valid_cookie: Some(536), ..Choices::LAZY }
             } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
-                Choices { listener: false, ..OPEN_CHOICES }
+                Choices { listener: false, ..Choices::LAZY }
             } else {
                 return;
             };
         let mut other = *before;
-        other.run_with(self.terms, self.out, self.observation.at, event, &choices);
+        other.run_with(self.terms, self.machine, self.observation.at, event, &choices);
         remember_offer(before, &mut other, event);
-        self.push(&other);
+        self.push(&mut other);
     }
 }
 

@@ -1,0 +1,166 @@
+//! Deadlines to the microsecond: what is still in time at an instant and is not one later, or was not one earlier.
+
+use model::oracle::{Kind, Observation, Tap, Verdict};
+use model::profile::{LINUX, RFC9293_INTENT};
+use model::tcb::Fin;
+use model::{Call, Config, Flags, Oracle, Segment, State, Tcb, Timer};
+
+use crate::support;
+use crate::verdicts::{moves, seen, watching};
+
+/// The verdicts on one thing seen just in time and just out of time, as text.
+fn around(oracle: &Oracle<8>, kind: Kind, at: u64) -> [String; 3] {
+    [at - 1, at, at + 1].map(|at| oracle.clone().observe(&seen(at, kind)).to_string())
+}
+
+fn after(mut oracle: Oracle<8>, observations: &[Observation]) -> Oracle<8> {
+    for observation in observations {
+        let verdict = oracle.observe(observation);
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{observation}: {verdict}");
+    }
+    oracle
+}
+
+fn fresh() -> Oracle<8> {
+    Oracle::new(&RFC9293_INTENT, Tap::FULL)
+}
+
+const FINE: &str = "conforming (-)";
+
+#[test]
+fn an_ack_has_half_a_second() {
+    let text = Segment::new(Flags::ACK, 301, 101).text(10);
+    let oracle = after(watching(Tap::FULL), &[seen(1_000_000, Kind::Received(text))]);
+    let late = "violation (in ESTABLISHED: no ACK of 311; rules ack-5 ack-7 txt-1 tmo-dack)";
+    assert_eq!(around(&oracle, Kind::Quiet, 1_500_000), [FINE, FINE, late]);
+}
+
+#[test]
+fn an_ack_that_linux_may_withhold_has_half_a_second_and_is_a_departure_then() {
+    let outside = Segment::new(Flags::ACK, 90_000, 101);
+    let oracle = after(watching(Tap::FULL), &[seen(1_000_000, Kind::Received(outside))]);
+    let late = "deviation (unanswered segment: -)";
+    assert_eq!(around(&oracle, Kind::Quiet, 1_500_000), [FINE, FINE, late]);
+}
+
+#[test]
+fn a_syn_has_half_a_second() {
+    let call = Kind::Call(Call::connect(Config::DEFAULT));
+    let shown = moves(State::Closed, State::SynSent);
+    let oracle = after(fresh(), &[seen(1_000_000, call), seen(1_000_000, shown)]);
+    let late = "violation (in SYN-SENT: no SYN at 1073741824; rules open-2)";
+    assert_eq!(around(&oracle, Kind::Quiet, 1_500_000), [FINE, FINE, late]);
+}
+
+#[test]
+fn a_transition_has_half_a_second() {
+    let oracle = after(watching(Tap::FULL), &[seen(1_000_000, Kind::Call(Call::CLOSE))]);
+    let late = "violation (in FIN-WAIT-1: no transition from ESTABLISHED to FIN-WAIT-1; rules close-6)";
+    assert_eq!(around(&oracle, Kind::Quiet, 1_500_000), [FINE, FINE, late]);
+}
+
+/// A FIN that leaves in CLOSE-WAIT moves the state, and that has to be shown in time, too.
+#[test]
+fn the_transition_by_a_fin_has_half_a_second() {
+    let mut oracle = fresh();
+    let mut tcb = support::tcb(State::CloseWait);
+    (tcb.snd.queued, tcb.snd.pushed, tcb.snd.fin) = (10, 10, Fin::Wanted);
+    oracle.adopt(&tcb, 0);
+    let fin = Segment::new(Flags::FIN_ACK, 1001, 5002).text(10);
+    let oracle = after(oracle, &[seen(1_000_000, Kind::Sent(fin))]);
+    let late = "violation (in LAST-ACK: no transition from CLOSE-WAIT to LAST-ACK; rules -)";
+    assert_eq!(around(&oracle, Kind::Quiet, 1_500_000), [FINE, FINE, late]);
+}
+
+/// A connection in TIME-WAIT since `since`.
+fn waiting(since: u64) -> Oracle<8> {
+    let mut oracle = fresh();
+    oracle.adopt(&support::tcb(State::TimeWait), since);
+    oracle
+}
+
+#[test]
+fn two_msl_may_be_a_twentieth_too_short() {
+    let early = "violation (in TIME-WAIT: 2MSL before 229000 ms; rules tmo-tw)";
+    let ends = "conforming (tmo-tw)";
+    let closes = moves(State::TimeWait, State::Closed);
+    assert_eq!(around(&waiting(1_000_000), closes, 229_000_000), [early, ends, ends]);
+}
+
+#[test]
+fn two_msl_may_be_15_percent_and_a_second_too_long() {
+    let late = "violation (in TIME-WAIT: no 2MSL by 278000 ms; rules tmo-tw)";
+    assert_eq!(around(&waiting(1_000_000), Kind::Quiet, 278_000_000), [FINE, FINE, late]);
+}
+
+#[test]
+fn a_syn_again_may_be_a_twentieth_too_early() {
+    let syn = Segment::new(Flags::SYN, 100, 0);
+    let oracle = after(
+        fresh(),
+        &[
+            seen(1_000_000, Kind::Call(Call::connect(Config::DEFAULT))),
+            seen(1_000_000, moves(State::Closed, State::SynSent)),
+            seen(1_000_000, Kind::Sent(syn)),
+        ],
+    );
+    let early = "violation (in SYN-SENT: retransmit before 1950 ms; rules open-2 tmo-rtx)";
+    assert_eq!(around(&oracle, Kind::Sent(syn), 1_950_000), [early, FINE, FINE]);
+}
+
+#[test]
+fn text_again_has_half_its_timeout_and_is_a_departure_before() {
+    let text = Kind::Sent(Segment::new(Flags::ACK | Flags::PSH, 101, 301).text(10));
+    let call = Kind::Call(Call::send(10));
+    let oracle = after(watching(Tap::FULL), &[seen(2_000_000, call), seen(2_000_000, text)]);
+    let early = "deviation (early retransmission: -)";
+    assert_eq!(around(&oracle, text, 2_500_000), [early, FINE, FINE]);
+}
+
+#[test]
+fn the_user_timeout_may_be_a_twentieth_too_short() {
+    let mut oracle = fresh();
+    let mut tcb = support::in_flight(State::Established, 10);
+    tcb.config.user_timeout = Some(30_000_000);
+    oracle.adopt(&tcb, 0);
+    let again = Segment::new(Flags::ACK | Flags::PSH, 1001, 5001).text(10);
+    // Its user timeout runs from the first step on that finds something to send.
+    let oracle = after(oracle, &[seen(1_000_000, Kind::Sent(again))]);
+    let none = "violation (in ESTABLISHED: nothing leads to CLOSED; rules -)";
+    let ends = "conforming (tmo-user)";
+    let closes = moves(State::Established, State::Closed);
+    assert_eq!(around(&oracle, closes, 29_500_000), [none, ends, ends]);
+}
+
+#[test]
+fn a_reset_may_follow_an_end_that_nobody_understood_for_half_a_second() {
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(1_000_000, Kind::Gap));
+    oracle.observe(&seen(1_000_000, moves(State::Established, State::Closed)));
+    let reset = Kind::Sent(Segment::new(Flags::RST, 101, 0));
+    let late = "violation (in CLOSED: a reset that nothing asked for; rules abort-3)";
+    assert_eq!(around(&oracle, reset, 1_500_000), [FINE, late, late]);
+}
+
+#[test]
+fn an_orphan_stays_in_fin_wait_2_as_long_as_the_profile_says() {
+    let mut oracle = Oracle::<8>::new(&LINUX, Tap::FULL);
+    let mut tcb = support::tcb(State::FinWait2);
+    tcb.timers = tcb.timers.with(Timer::FinWait2);
+    tcb.rcv.reader_gone = true;
+    tcb.rtt.rto = 60_000_000;
+    oracle.adopt(&tcb, 1_000_000);
+    let closes = moves(State::FinWait2, State::Closed);
+    let none = "violation (in FIN-WAIT-2: nothing leads to CLOSED; rules -)";
+    let ends = "conforming (tmo-fw2)";
+    assert_eq!(around(&oracle, closes, 58_000_000), [none, ends, ends]);
+    let late = "violation (in FIN-WAIT-2: no fin-wait-2 by 71000 ms; rules tmo-fw2)";
+    assert_eq!(around(&oracle, Kind::Quiet, 71_000_000), [FINE, FINE, late]);
+}
+
+#[test]
+fn a_closed_tcb_waits_for_nothing() {
+    let mut oracle = fresh();
+    oracle.adopt(&Tcb::closed(), 0);
+    assert_eq!(oracle.observe(&seen(9_000_000_000, Kind::Quiet)).to_string(), FINE);
+}
