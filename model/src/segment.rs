@@ -164,6 +164,17 @@ impl Segment {
         self.flags.has(flags)
     }
 
+    /// The reset that answers this segment (3.5.2): at the number it acknowledges, or acknowledging it.
+    #[must_use]
+    pub fn answering_reset(&self) -> Self {
+        let reset = if self.has(Flags::ACK) {
+            Self { seq: self.ack, flags: Flags::RST, ..Self::default() }
+        } else {
+            Self { ack: self.end(), flags: Flags::RST_ACK, ..Self::default() }
+        };
+        Self { compartment: self.compartment, ..reset }
+    }
+
     /// SEG.LEN of the RFC: octets of text, plus one for SYN and one for FIN.
     #[must_use]
     pub fn seq_len(&self) -> u32 {

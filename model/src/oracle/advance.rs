@@ -2,7 +2,7 @@
 
 use super::candidate::{Candidate, DUPLICATES, Terms};
 use super::departure::Departures;
-use super::duty::Duty;
+use super::duty::{Dues, Duty};
 use super::readings::Seen;
 use crate::effect::{Effect, Effects};
 use crate::event::{Event, Timer};
@@ -117,12 +117,13 @@ impl Candidate {
         }
     }
 
-    fn forget(&mut self, before: (State, Seq, Seq)) {
+    pub(super) fn forget(&mut self, before: (State, Seq, Seq)) {
         self.gone = (before.1, before.2);
         self.duty = Duty::None;
         self.ack_by = u64::MAX;
         self.iss_known = true;
         self.offer = Options::default();
+        self.drawn = Dues::NONE;
         self.dues.keep_resets();
     }
 }

@@ -57,6 +57,8 @@ pub struct Candidate {
     pub(super) spans: [Span; Timer::ALL.len()],
     pub(super) dues: Dues,
     pub(super) duty: Duty,
+    /// The resets that what arrived lately would have drawn from nobody.
+    pub(super) drawn: Dues,
     /// When the ACK has to have left.
     pub(super) ack_by: u64,
     /// False while the ISS in the TCB stands for one that was not seen yet.
@@ -91,6 +93,7 @@ impl Candidate {
             spans: [Span::default(); Timer::ALL.len()],
             dues: Dues::NONE,
             duty: Duty::None,
+            drawn: Dues::NONE,
             ack_by: u64::MAX,
             iss_known: true,
             offer: Options::default(),

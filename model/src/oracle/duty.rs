@@ -7,6 +7,8 @@ use crate::event::Timer;
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::Tcb;
 
 /// A segment that has to leave: SYN, SYN+ACK, a reset, or the FIN of a CLOSE before the handshake is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,12 @@ impl Dues {
         if index < self.used {
             self.list.copy_within(index + 1..self.used, index);
             self.used -= 1;
+        }
+    }
+
+    fn forget_first(&mut self, many: usize) {
+        for _ in 0..many {
+            self.settle(0);
         }
     }
 
@@ -119,6 +127,35 @@ impl Candidate {
         rcv.last_ack = rcv.nxt;
         rcv.unacked = 0;
         self.tcb.timers = self.tcb.timers.without(Timer::DelayedAck);
+    }
+
+    /// The connection may have ended unseen before this arrived, or its reader gone: a reset would tell.
+    pub(super) fn note_drawn(&mut self, terms: &Terms, segment: &Segment, now: u64) {
+        let unseen = !terms.tap.calls && !terms.tap.transitions && terms.tap.sent;
+        let there = !matches!(self.tcb.state, State::Closed | State::SynReceived);
+        if unseen && there && !segment.has(Flags::RST) {
+            self.drawn.owe(&segment.answering_reset(), now.saturating_add(terms.tolerance.prompt));
+        }
+    }
+
+    /// The same explanation for each way in which this reset may show that nobody was there any more when the segment
+    /// arrived that drew it. Whatever came after that draws its reset, too.
+    pub(super) fn ended_before(&self, reset: &Segment, now: u64) -> impl Iterator<Item = Self> {
+        let drawn = self.drawn.as_slice();
+        let drew = move |due: &Due| {
+            due.by >= now
+                && (due.seq, due.flags) == (reset.seq, reset.flags)
+                && (due.ack == reset.ack || !due.flags.has(Flags::ACK))
+        };
+        (0..drawn.len()).filter(move |index| drawn.get(*index).is_some_and(drew)).map(move |index| {
+            let mut ended = *self;
+            ended.tcb = Tcb::closed();
+            ended.dues = self.drawn;
+            ended.dues.forget_first(index + 1);
+            ended.forget((self.tcb.state, self.tcb.snd.nxt, self.tcb.rcv.nxt));
+            ended.guesses = ended.guesses.saturating_add(1);
+            ended
+        })
     }
 
     /// What had to be seen before `now` and was not. A duty that Linux is known to neglect becomes a departure.

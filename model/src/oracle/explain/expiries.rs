@@ -38,13 +38,7 @@ impl<const N: usize> Attempt<'_, N> {
 
     /// Timers that may have expired unseen.
     pub(super) fn expiries(&mut self, candidate: &Candidate, unseen: u8) {
-        // They all end in CLOSED. A reset may be the first sign of it.
-        let shows = match self.observation.kind {
-            Kind::Transition(transition) => transition.to == State::Closed,
-            Kind::Sent(segment) => segment.has(Flags::RST),
-            _ => false,
-        };
-        if self.terms.tap.transitions && !(shows && self.is_settled(candidate)) {
+        if !self.is_settled(candidate) || !self.shows_an_end() {
             return;
         }
         for timer in candidate.timers_that_end() {
@@ -57,6 +51,19 @@ impl<const N: usize> Attempt<'_, N> {
             && let Some(sent) = candidate.all_sent_unseen()
         {
             self.expire(&sent, Timer::Retransmit, unseen);
+        }
+    }
+
+    /// Whether the observation may be the first sign of an expiry: they all end in CLOSED.
+    fn shows_an_end(&self) -> bool {
+        let tap = self.terms.tap;
+        match &self.observation.kind {
+            Kind::Transition(transition) => transition.to == State::Closed,
+            Kind::Sent(segment) => segment.has(Flags::RST) || (segment.has(Flags::SYN) && !tap.transitions),
+            // Without calls, the reset that it draws is the sign.
+            Kind::Received(segment) => !tap.transitions && (tap.calls || segment.has(Flags::SYN)),
+            Kind::Call(_) => !tap.transitions,
+            Kind::Icmp(_) | Kind::Quiet | Kind::Restart | Kind::Gap => false,
         }
     }
 

@@ -128,6 +128,11 @@ impl<'a, const N: usize> Attempt<'a, N> {
                 self.fail(candidate, mismatch);
             }
         } else if self.is_settled(candidate) {
+            if let Kind::Sent(segment) = &self.observation.kind {
+                for mut ended in candidate.ended_before(segment, self.observation.at) {
+                    self.push(&mut ended);
+                }
+            }
             self.guess(candidate, unseen - 1);
             if !self.terms.tap.sent && candidate.wants_fin() {
                 let mut sent = *candidate;
@@ -217,6 +222,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         remember_offer(candidate, &mut after, event);
         if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
             after.note_refused(candidate.tcb.rcv.nxt, segment);
+            after.note_drawn(self.terms, segment, self.observation.at);
         }
         for way in after.other_ways(self.terms, candidate, event).each() {
             if self.push_other(candidate, &after, event, way) {

@@ -47,13 +47,10 @@ impl Candidate {
                     match (state, segment.has(Flags::ACK)) {
                         (State::Closed, true) => offer(self, open(Origin::Passive)),
                         (State::Closed | State::Listen, false) => offer(self, open(Origin::Active)),
-                        // An abort that sends nothing.
-                        (State::Closing | State::LastAck | State::TimeWait, _) => {
-                            offer(self, Event::Call(Call::Abort));
-                        }
                         (State::SynSent, false) if self.tcb.snd.nxt == self.tcb.snd.iss => {
                             offer(self, Event::Call(Call::send(segment.len)));
                         }
+                        _ if !terms.tap.transitions => self.guess_silent_ends(offer),
                         _ => {}
                     }
                 } else if segment.has(Flags::FIN) && closes {
@@ -89,33 +86,37 @@ impl Candidate {
     /// What leaves no segment behind and decides what becomes of this one.
     fn guess_calls_before(&self, terms: &Terms, segment: &Segment, offer: Offer<'_>) {
         let state = self.tcb.state;
-        // Text would reset, and an orphan does not stay in FIN-WAIT-2.
-        let orphaned = match state {
-            State::FinWait1 => segment.len > 0,
-            State::FinWait2 => segment.len > 0 || terms.profile.fin_wait_2.is_some(),
-            _ => false,
-        };
-        if orphaned && !self.tcb.rcv.reader_gone {
-            offer(self, Event::Call(Call::CLOSE_BOTH));
-        }
         if terms.tap.transitions {
-            // Whatever else changes the state would have been shown.
+            // Whatever changes the state would have been shown.
+            let waits = matches!(state, State::FinWait1 | State::FinWait2) && !self.tcb.rcv.reader_gone;
+            if waits && segment.len > 0 {
+                offer(self, Event::Call(Call::CLOSE_BOTH));
+            }
             return;
         }
-        if state.is_synchronized() {
-            offer(self, Event::Expires(Timer::User));
+        // Who is gone answers with a reset: that is guessed when it leaves.
+        if state == State::Established && segment.has(Flags::FIN) {
+            // Its own FIN has not left yet.
+            offer(self, Event::Call(Call::CLOSE));
         }
-        match state {
-            State::Closing | State::LastAck | State::TimeWait => offer(self, Event::Call(Call::Abort)),
-            State::Closed if segment.has(Flags::SYN) => offer(self, open(Origin::Passive)),
-            State::Listen | State::SynSent => offer(self, Event::Call(Call::CLOSE)),
-            State::Established if segment.seq_len() > 0 => {
-                // The FIN has not left yet; text for a user who has gone resets (SHLD-3).
-                offer(self, Event::Call(Call::CLOSE_BOTH));
-                if segment.has(Flags::FIN) {
-                    offer(self, Event::Call(Call::CLOSE));
+        if segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+            match state {
+                State::Closed => offer(self, open(Origin::Passive)),
+                State::Listen | State::SynSent => offer(self, Event::Call(Call::CLOSE)),
+                _ if state.is_synchronized() => {
+                    self.guess_silent_ends(offer);
+                    offer(self, Event::Expires(Timer::User));
                 }
+                _ => {}
             }
+        }
+    }
+
+    /// An abort that sends nothing, or the end of an orphan.
+    fn guess_silent_ends(&self, offer: Offer<'_>) {
+        match self.tcb.state {
+            State::Closing | State::LastAck | State::TimeWait => offer(self, Event::Call(Call::Abort)),
+            State::FinWait2 => offer(self, Event::Call(Call::CLOSE_BOTH)),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ mod syn;
 
 use super::advance::Machine;
 use super::candidate::{Candidate, Terms};
-use super::duty::Due;
+use super::duty::{Due, Dues};
 use super::verdict::{Mismatch, flags_of};
 use crate::event::Event;
 use crate::segment::{Flags, Segment};
@@ -22,8 +22,11 @@ impl Candidate {
         segment: &Segment,
     ) -> Result<(), Mismatch> {
         if segment.has(Flags::RST) {
-            self.sends_reset(terms, now, segment)
-        } else if segment.has(Flags::SYN) {
+            return self.sends_reset(terms, now, segment);
+        }
+        // Somebody is there.
+        self.drawn = Dues::NONE;
+        if segment.has(Flags::SYN) {
             self.sends_syn(terms, machine, now, segment)
         } else {
             self.sends_other(terms, machine, now, segment)
