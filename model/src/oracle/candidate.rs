@@ -193,9 +193,7 @@ impl Candidate {
         snd.iss = iss;
         snd.una += shift;
         snd.nxt += shift;
-        if self.tcb.state == State::SynReceived {
-            snd.wl2 += shift;
-        }
+        snd.wl2 += shift;
         if let Some(up) = &mut snd.up {
             *up += shift;
         }

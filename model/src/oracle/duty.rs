@@ -189,3 +189,58 @@ impl Candidate {
         Mismatch::NoTransition { from: self.shown, to: self.tcb.state }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Dues, MAX_DUE};
+    use crate::segment::{Flags, Segment};
+    use crate::seq::Seq;
+
+    fn owing(segments: &[(Flags, u32)]) -> Dues {
+        let mut dues = Dues::NONE;
+        for (flags, seq) in segments {
+            dues.owe(&Segment::new(*flags, *seq, 0), 1_000);
+        }
+        dues
+    }
+
+    fn numbers<const N: usize>(dues: &Dues) -> [u32; N] {
+        assert_eq!(dues.as_slice().len(), N);
+        core::array::from_fn(|index| dues.as_slice()[index].seq.0)
+    }
+
+    #[test]
+    fn a_segment_is_owed_once_and_a_reset_for_each_that_draws_it() {
+        assert_eq!(numbers(&owing(&[(Flags::SYN, 5), (Flags::SYN, 5)])), [5]);
+        assert_eq!(numbers(&owing(&[(Flags::SYN, 5), (Flags::FIN_ACK, 5), (Flags::SYN, 6)])), [5, 5, 6]);
+        assert_eq!(numbers(&owing(&[(Flags::RST, 5), (Flags::RST, 5)])), [5, 5]);
+    }
+
+    #[test]
+    fn the_oldest_gives_way() {
+        let five = owing(&[1, 2, 3, 4, 5].map(|seq| (Flags::RST, seq)));
+        assert_eq!(numbers::<MAX_DUE>(&five), [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_has_left_is_settled_and_what_is_not_there_changes_nothing() {
+        let mut dues = owing(&[(Flags::SYN, 1), (Flags::RST, 2), (Flags::FIN_ACK, 3)]);
+        dues.settle(3);
+        assert_eq!(numbers(&dues), [1, 2, 3]);
+        dues.settle(1);
+        assert_eq!(numbers(&dues), [1, 3]);
+        dues.forget_first(1);
+        assert_eq!(numbers(&dues), [3]);
+    }
+
+    #[test]
+    fn a_tcb_that_goes_leaves_its_resets() {
+        let mut dues = owing(&[(Flags::SYN, 1), (Flags::RST, 2), (Flags::FIN_ACK, 3), (Flags::RST_ACK, 4)]);
+        dues.shift(100);
+        assert_eq!(numbers(&dues), [101, 2, 103, 4]);
+        dues.keep_resets();
+        assert_eq!(dues.as_slice().iter().map(|due| due.seq).collect::<std::vec::Vec<_>>(), [Seq(2), Seq(4)]);
+    }
+
+    extern crate std;
+}

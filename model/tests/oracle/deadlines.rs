@@ -1,6 +1,6 @@
 //! Deadlines to the microsecond: what is still in time at an instant and is not one later, or was not one earlier.
 
-use model::oracle::{Kind, Observation, Tap, Verdict};
+use model::oracle::{Departures, Kind, Observation, Tap, Verdict};
 use model::profile::{LINUX, RFC9293_INTENT};
 use model::tcb::Fin;
 use model::{Call, Config, Flags, Oracle, Segment, State, Tcb, Timer};
@@ -41,6 +41,12 @@ fn an_ack_that_linux_may_withhold_has_half_a_second_and_is_a_departure_then() {
     let oracle = after(watching(Tap::FULL), &[seen(1_000_000, Kind::Received(outside))]);
     let late = "deviation (unanswered segment: -)";
     assert_eq!(around(&oracle, Kind::Quiet, 1_500_000), [FINE, FINE, late]);
+    // Said once.
+    let mut oracle = oracle;
+    assert!(oracle.departures().is_empty());
+    oracle.observe(&seen(1_500_001, Kind::Quiet));
+    assert_eq!(oracle.departures(), Departures::UNANSWERED);
+    assert_eq!(oracle.observe(&seen(1_600_000, Kind::Quiet)).to_string(), FINE);
 }
 
 #[test]
@@ -163,4 +169,40 @@ fn a_closed_tcb_waits_for_nothing() {
     let mut oracle = fresh();
     oracle.adopt(&Tcb::closed(), 0);
     assert_eq!(oracle.observe(&seen(9_000_000_000, Kind::Quiet)).to_string(), FINE);
+}
+
+/// The end of an unseen user is shown by the reset that the next segment draws.
+#[test]
+fn a_reset_that_a_segment_draws_from_nobody_has_its_number_and_half_a_second() {
+    let unseen = |segment| after(watching(Tap::SEGMENTS), &[seen(1_000_000, Kind::Received(segment))]);
+    let text = Segment::new(Flags::ACK, 301, 95).text(10);
+    let reset = |seq| Kind::Sent(Segment::new(Flags::RST, seq, 0));
+    let late = "violation (in ESTABLISHED: no ACK of 311; rules ack-5 txt-1 tmo-dack)";
+    assert_eq!(around(&unseen(text), reset(95), 1_500_000), [FINE, FINE, late]);
+    let other = "violation (in ESTABLISHED: a reset that nothing asked for; rules ack-5 txt-1 abort-3)";
+    assert_eq!(unseen(text).observe(&seen(1_000_000, reset(96))).to_string(), other);
+    // Without an ACK to answer at, it acknowledges.
+    let bare = Segment::new(Flags::PSH, 301, 0).text(10);
+    let acknowledges = |ack| Kind::Sent(Segment::new(Flags::RST_ACK, 0, ack));
+    assert_eq!(unseen(bare).observe(&seen(1_000_000, acknowledges(311))).to_string(), FINE);
+    let other = "violation (in ESTABLISHED: a reset that nothing asked for; rules ack-0 abort-3)";
+    assert_eq!(unseen(bare).observe(&seen(1_000_000, acknowledges(312))).to_string(), other);
+}
+
+/// Each of several segments draws its reset.
+#[test]
+fn who_is_gone_resets_whatever_came_since() {
+    let text = |seq| Kind::Received(Segment::new(Flags::ACK, seq, 101).text(10));
+    let reset = Kind::Sent(Segment::new(Flags::RST, 101, 0));
+    let two = [seen(1_000_000, text(301)), seen(1_100_000, text(311))];
+    let once = after(after(watching(Tap::SEGMENTS), &two), &[seen(1_200_000, reset)]);
+    let twice = after(once, &[seen(1_200_000, reset)]);
+    let mut thrice = twice;
+    let unwanted = "violation (in CLOSED: a reset that nothing asked for; rules ack-5 ack-7 txt-1 abort-3)";
+    assert_eq!(thrice.observe(&seen(1_200_000, reset)).to_string(), unwanted);
+    // What is sent shows that somebody was there.
+    let ack = Kind::Sent(Segment::new(Flags::ACK, 101, 321));
+    let mut alive = after(after(watching(Tap::SEGMENTS), &two), &[seen(1_200_000, ack)]);
+    alive.observe(&seen(1_200_000, reset));
+    assert!(alive.observe(&seen(1_200_000, reset)).is_violation());
 }

@@ -299,3 +299,37 @@ fn a_syn_ack_answers_what_was_offered_and_nothing_else() {
     assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
     assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.timestamps.is_none()));
 }
+
+/// What the explanation without departures would allow next.
+fn expected(oracle: &Oracle<8>) -> Vec<Expected> {
+    let plain = oracle.candidates().iter().find(|candidate| candidate.departures().is_empty());
+    plain.map(|candidate| candidate.expected(&Tolerance::DEFAULT).collect()).unwrap_or_default()
+}
+
+#[test]
+fn what_is_expected_next_is_told_in_full() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    oracle.observe(&client()[0]);
+    let syn = Seq(0x4000_0000);
+    assert_eq!(
+        expected(&oracle),
+        [
+            Expected::Transition(State::Closed, State::SynSent),
+            Expected::Segment(Flags::SYN, syn, 500_000),
+            Expected::Again(syn, syn + 1),
+            Expected::Expiry(Timer::Retransmit, 950_000, 2_150_000),
+        ]
+    );
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(1_000_000, Kind::Call(Call::send(10))));
+    assert_eq!(expected(&oracle), [Expected::Text(Seq(101), 10)]);
+    oracle.observe(&seen(1_000_000, Kind::Call(Call::CLOSE)));
+    oracle.observe(&seen(1_000_000, moves(State::Established, State::FinWait1)));
+    assert_eq!(expected(&oracle), [Expected::Text(Seq(101), 10), Expected::Fin(Seq(111))]);
+    oracle.observe(&seen(1_000_000, Kind::Sent(Segment::new(Flags::FIN_ACK, 101, 301).text(10))));
+    let again = Expected::Again(Seq(101), Seq(112));
+    assert_eq!(expected(&oracle), [again, Expected::Expiry(Timer::Retransmit, 1_950_000, 3_150_000)]);
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(1_000_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
+    assert_eq!(expected(&oracle), [Expected::Ack(Seq(311), 1_500_000)]);
+}

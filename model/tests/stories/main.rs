@@ -99,6 +99,24 @@ fn every_ladder_is_the_reviewed_one() {
     }
 }
 
+/// Without the rules the same rows are left.
+#[test]
+fn a_ladder_without_rules_has_all_other_rows() {
+    for story in stories() {
+        let pair = story.play();
+        let whole = ladder_with_rules(&pair);
+        let rest = whole.lines().filter(|line| !line.trim_start().starts_with('[')).fold(
+            String::new(),
+            |mut text, line| {
+                text += line;
+                text.push('\n');
+                text
+            },
+        );
+        assert_eq!(ladder(&pair), rest, "{}", story.name);
+    }
+}
+
 #[test]
 fn names_are_unique_and_every_story_ends() {
     let names: Vec<&str> = stories().iter().map(|story| story.name).collect();

@@ -80,7 +80,6 @@ impl<'a, const N: usize> Attempt<'a, N> {
         // A stimulus finds the connection as unseen ones may have left it: afterwards is too late to guess that. And of
         // all ends only an abort sends a reset.
         let eager = match self.observation.kind {
-            Kind::Call(_) if !tap.transitions => 1,
             // An end and another beginning.
             Kind::Received(segment) if segment.has(Flags::SYN) && !tap.transitions => 2,
             Kind::Received(_) => 1,
@@ -118,10 +117,8 @@ impl<'a, const N: usize> Attempt<'a, N> {
     fn explain_from(&mut self, candidate: &Candidate, unseen: u8) {
         match self.overdue(candidate) {
             Some((timer, _)) if !self.terms.tap.transitions => return self.expire(candidate, timer, unseen),
-            Some((timer, latest)) if candidate.shown == candidate.tcb.state => {
-                return self.fail(candidate, Mismatch::TooLate { timer, latest });
-            }
-            _ => {}
+            Some((timer, latest)) => return self.fail(candidate, Mismatch::TooLate { timer, latest }),
+            None => {}
         }
         if unseen == 0 {
             if let Err(mismatch) = self.direct(candidate) {
