@@ -206,3 +206,17 @@ fn who_is_gone_resets_whatever_came_since() {
     alive.observe(&seen(1_200_000, reset));
     assert!(alive.observe(&seen(1_200_000, reset)).is_violation());
 }
+
+/// LAST-ACK is entered when the FIN leaves, and it leaves when the window has room for it behind the text.
+#[test]
+fn a_fin_needs_room_behind_the_text() {
+    let shown = |window| {
+        let mut oracle = fresh();
+        let mut tcb = support::tcb(State::CloseWait);
+        (tcb.snd.wnd, tcb.snd.queued, tcb.snd.pushed, tcb.snd.fin) = (window, 10, 10, Fin::Wanted);
+        oracle.adopt(&tcb, 0);
+        oracle.observe(&seen(1_000, moves(State::CloseWait, State::LastAck))).to_string()
+    };
+    assert_eq!(shown(11), FINE);
+    assert_eq!(shown(10), "violation (in CLOSE-WAIT: nothing leads to LAST-ACK; rules -)");
+}
