@@ -220,3 +220,16 @@ fn a_fin_needs_room_behind_the_text() {
     assert_eq!(shown(11), FINE);
     assert_eq!(shown(10), "violation (in CLOSE-WAIT: nothing leads to LAST-ACK; rules -)");
 }
+
+/// R2 is a time here, and as exact as any timer: a twentieth early.
+#[test]
+fn retransmission_gives_up_after_r2() {
+    let mut oracle = fresh();
+    let mut tcb = support::in_flight(State::Established, 10);
+    (tcb.rtt.retransmits, tcb.rtt.since) = (4, 1_000_000);
+    oracle.adopt(&tcb, 1_000_000);
+    let none = "violation (in ESTABLISHED: nothing leads to CLOSED; rules -)";
+    let ends = "conforming (tmo-r2)";
+    let closes = moves(State::Established, State::Closed);
+    assert_eq!(around(&oracle, closes, 96_238_096), [none, ends, ends]);
+}

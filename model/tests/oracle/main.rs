@@ -7,6 +7,7 @@ mod garbage;
 mod mutations;
 mod random;
 mod readings;
+mod sent;
 #[path = "../support/snapshot.rs"]
 mod snapshot;
 mod stories;

@@ -233,6 +233,8 @@ struct Count {
     all: usize,
     violations: usize,
     deviations: usize,
+    /// What judging them takes.
+    steps: u64,
     /// Why they are violations.
     reasons: BTreeMap<String, usize>,
 }
@@ -250,9 +252,10 @@ fn detect(tap: Tap) -> (BTreeMap<&'static str, Count>, Vec<String>) {
                     // This tap does not show what was falsified.
                     continue;
                 }
-                let verdicts = trace::judge(&seen, story.profile, tap);
+                let (verdicts, steps) = trace::judge_and_count(&seen, story.profile, tap);
                 let count = counts.entry(mutant.operator).or_default();
                 count.all += 1;
+                count.steps += steps;
                 if let Some(Verdict::Violation(violation)) = verdicts.iter().find(|v| v.is_violation()) {
                     count.violations += 1;
                     let reason = format!("{:?}", violation.mismatch);
@@ -306,8 +309,11 @@ fn reason(operator: &str) -> &'static str {
 fn report(name: &str, tap: Tap) -> (String, f64) {
     let (counts, missed) = detect(tap);
     let mut text = format!("{name}\n");
-    for (operator, Count { all, violations, deviations, reasons }) in &counts {
-        let _ = writeln!(text, "  {operator}: {violations} of {all} are violations, {deviations} deviations");
+    for (operator, Count { all, violations, deviations, steps, reasons }) in &counts {
+        let _ = writeln!(
+            text,
+            "  {operator}: {violations} of {all} are violations, {deviations} deviations; {steps} steps"
+        );
         for (reason, many) in reasons {
             let _ = writeln!(text, "    {many} {reason}");
         }

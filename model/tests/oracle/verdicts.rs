@@ -333,3 +333,59 @@ fn what_is_expected_next_is_told_in_full() {
     oracle.observe(&seen(1_000_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
     assert_eq!(expected(&oracle), [Expected::Ack(Seq(311), 1_500_000)]);
 }
+
+#[test]
+fn a_missing_verdict_says_why() {
+    let words =
+        [Cause::Gap, Cause::Overflow, Cause::Derailed].map(|cause| Verdict::Inconclusive(cause).to_string());
+    assert_eq!(words, ["inconclusive (gap)", "inconclusive (overflow)", "inconclusive (derailed)"]);
+}
+
+/// A listener that keeps nothing of a SYN: whether an ACK carries a valid cookie only the endpoint knows.
+#[test]
+fn an_ack_with_a_cookie_establishes_or_is_reset() {
+    let profile = Profile { syn_cookies: true, ..RFC9293_INTENT };
+    let mut oracle = Oracle::<8>::new(&profile, Tap::FULL);
+    for kind in [
+        Kind::Call(Call::listen(Config::DEFAULT)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+        Kind::Sent(Segment::new(Flags::SYN_ACK, 100, 301)),
+        Kind::Received(Segment::new(Flags::ACK, 301, 101)),
+    ] {
+        let verdict = oracle.observe(&seen(1_000, kind));
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{kind}: {verdict}");
+    }
+    let mut invalid = oracle.clone();
+    let valid = oracle.observe(&seen(1_000, moves(State::Listen, State::Established)));
+    assert_eq!(valid.to_string(), "conforming (-)");
+    assert_eq!(oracle.candidates()[0].tcb().agreed.peer_mss, 536);
+    let reset = Segment::new(Flags::RST, 101, 0);
+    assert_eq!(invalid.observe(&seen(1_000, Kind::Sent(reset))).to_string(), "conforming (-)");
+    assert!(invalid.observe(&seen(1_000, moves(State::Listen, State::Established))).is_violation());
+}
+
+/// The FIN of a CLOSE in SYN-RECEIVED is not acknowledged before it has left.
+#[test]
+fn what_is_acknowledged_has_been_sent() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    for kind in [
+        Kind::Call(Call::listen(Config::DEFAULT)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+        moves(State::Listen, State::SynReceived),
+        Kind::Sent(Segment::new(Flags::SYN_ACK, 100, 301)),
+        Kind::Call(Call::CLOSE),
+        moves(State::SynReceived, State::FinWait1),
+    ] {
+        let verdict = oracle.observe(&seen(1_000, kind));
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{kind}: {verdict}");
+    }
+    let ack = |number| Kind::Received(Segment::new(Flags::ACK, 301, number));
+    let of_the_syn = oracle.clone().observe(&seen(1_000, ack(101)));
+    assert!(matches!(of_the_syn, Verdict::Conforming(_)), "{of_the_syn}");
+    let found = violation(oracle.clone().observe(&seen(1_000, ack(102))));
+    assert_eq!(found.mismatch, Mismatch::NoSegment { flags: Flags::FIN_ACK, seq: Seq(101) });
+    oracle.observe(&seen(1_000, Kind::Sent(Segment::new(Flags::FIN_ACK, 101, 301))));
+    assert!(!oracle.observe(&seen(1_000, ack(102))).is_violation());
+}

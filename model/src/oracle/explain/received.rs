@@ -3,6 +3,7 @@
 use super::Attempt;
 use crate::event::Event;
 use crate::oracle::candidate::{Candidate, DUPLICATES};
+use crate::oracle::hidden::UNHEARD_WINDOW;
 use crate::oracle::verdict::Mismatch;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
@@ -30,7 +31,7 @@ impl<const N: usize> Attempt<'_, N> {
                 self.event(&without, &Event::Arrives(*segment))?;
             }
         }
-        if terms.tap.sent && segment.has(Flags::ACK) {
+        if segment.has(Flags::ACK) {
             before.unsent(segment.ack)?;
         }
         before.count_duplicates(segment);
@@ -41,7 +42,8 @@ impl<const N: usize> Attempt<'_, N> {
         // Text at RCV.NXT can wait until the ACK shows how much was taken.
         let matters =
             before.tcb.state.is_synchronized() && (segment.seq.gt(rcv.nxt) || segment.has(Flags::FIN));
-        if !terms.tap.calls && matters && needed > rcv.wnd && needed < 1 << 30 {
+        let untold = rcv.wnd.saturating_add(1)..UNHEARD_WINDOW;
+        if !terms.tap.calls && matters && untold.contains(&needed) {
             // The user may have read unseen, and opened the window further than was told (3.8.6.2.2).
             let mut other = before;
             other.tcb.rcv.wnd = needed;
@@ -68,16 +70,15 @@ impl<const N: usize> Attempt<'_, N> {
     fn other_choices(&mut self, before: &Candidate, segment: &Segment, event: &Event) {
         let profile = &self.terms.profile;
         let state = before.tcb.state;
-        let choices =
-            if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0 {
-                Choices { valid_fast_open: true, ..Choices::LAZY }
-            } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
-                Choices { valid_cookie: Some(536), ..Choices::LAZY }
-            } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
-                Choices { listener: false, ..Choices::LAZY }
-            } else {
-                return;
-            };
+        let choices = if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) {
+            Choices { valid_fast_open: true, ..Choices::LAZY }
+        } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
+            Choices { valid_cookie: Some(536), ..Choices::LAZY }
+        } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+            Choices { listener: false, ..Choices::LAZY }
+        } else {
+            return;
+        };
         let mut other = *before;
         other.run_with(self.terms, self.machine, self.observation.at, event, &choices);
         remember_offer(before, &mut other, event);
@@ -100,7 +101,7 @@ impl Candidate {
     /// What is acknowledged has been sent.
     fn unsent(&self, ack: Seq) -> Result<(), Mismatch> {
         let snd = &self.tcb.snd;
-        let counted = self.iss_known && ack.gt(snd.una) && ack.le(snd.nxt);
+        let counted = ack.gt(snd.una) && ack.le(snd.nxt);
         let unsent = self.due().iter().find(|due| {
             !due.flags.has(Flags::RST) && counted && ack.gt(due.seq) && self.tcb.state != State::Listen
         });
@@ -111,7 +112,7 @@ impl Candidate {
     pub(super) fn note_refused(&mut self, before: Seq, segment: &Segment) {
         let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
         let end = start + segment.len;
-        let refused = segment.len > 0 && start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
+        let refused = start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
         let known = self.refused.saturating_sub(next - before);
         self.refused = if refused { known.max(end - next) } else { known };
     }

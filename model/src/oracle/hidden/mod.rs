@@ -23,7 +23,7 @@ const UNSEEN_CONFIG: Config = Config {
 };
 
 /// A window for peers that nobody hears.
-const UNHEARD_WINDOW: u32 = 1 << 30;
+pub(super) const UNHEARD_WINDOW: u32 = 1 << 30;
 
 /// Takes a guess: the candidate that the event meets, and the event.
 type Offer<'a> = &'a mut dyn FnMut(&Candidate, Event);
