@@ -233,3 +233,16 @@ fn retransmission_gives_up_after_r2() {
     let closes = moves(State::Established, State::Closed);
     assert_eq!(around(&oracle, closes, 96_238_096), [none, ends, ends]);
 }
+
+/// Whether the user had gone is not seen: the orphan's time may be over, and another connection begin.
+#[test]
+fn an_orphan_ends_in_silence() {
+    let mut oracle = Oracle::<8>::new(&LINUX, Tap::SEGMENTS);
+    oracle.adopt(&support::tcb(State::FinWait2), 0);
+    let syn = Segment::new(Flags::SYN, 77_777, 0);
+    assert_eq!(oracle.observe(&seen(100_000_000, Kind::Sent(syn))).class(), "conforming");
+    assert_eq!(oracle.candidates()[0].tcb().state, State::SynSent);
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::SEGMENTS);
+    oracle.adopt(&support::tcb(State::FinWait2), 0);
+    assert!(oracle.observe(&seen(100_000_000, Kind::Sent(syn))).is_violation(), "the RFC knows no such time");
+}

@@ -22,20 +22,20 @@ impl Candidate {
         if missing == 0 || missing >= UNHEARD_WINDOW || !speaks {
             return;
         }
-        let may_close = snd.fin == Fin::Wanted;
-        let mut text = missing.min(snd.queued);
-        let mut left = missing - text;
-        if left > 0 && !may_close && !terms.tap.calls && snd.fin == Fin::None {
-            (text, left) = (missing, 0);
-            snd.queued = missing;
+        if !terms.tap.calls && snd.fin == Fin::None {
+            // Nobody saw the text given.
+            snd.queued = snd.queued.max(missing);
         }
-        if left > 1 || (left == 1 && !may_close) {
-            return;
-        }
+        let text = missing.min(snd.queued);
+        let fin = match missing - text {
+            0 => false,
+            1 if snd.fin == Fin::Wanted => true,
+            _ => return,
+        };
         snd.nxt += text;
         snd.queued -= text;
         snd.pushed = snd.pushed.saturating_sub(text);
-        if left == 1 {
+        if fin {
             self.fin_sent_unseen();
         }
     }
