@@ -4,7 +4,7 @@ use super::{Offer, UNHEARD_WINDOW, leads};
 use crate::event::Event;
 use crate::oracle::candidate::{Candidate, Terms};
 use crate::oracle::observation::Kind;
-use crate::segment::{Flags, Options, Segment, Timestamps};
+use crate::segment::{Flags, Segment, Timestamps};
 use crate::seq::Seq;
 use crate::state::State;
 use crate::tcb::Tcb;
@@ -54,7 +54,7 @@ impl Candidate {
         }
         // Text that the endpoint acknowledges, with a FIN at its end or without.
         let ahead = rcv_nxt.map_or(0, |next| next - at);
-        let known = ahead > 0 && ahead < UNHEARD_WINDOW;
+        let known = (1..UNHEARD_WINDOW).contains(&ahead);
         if known && !matches!(kind, Kind::Transition(_)) {
             let ack = if state == State::SynReceived { snd.nxt } else { snd.una };
             offer(self, Event::Arrives(self.heard(Flags::ACK, at, ack).text(ahead)));
@@ -74,22 +74,11 @@ impl Candidate {
         }
     }
 
-    /// The SYN that RCV.NXT counts; the peer offers whatever the endpoint then agrees to. Or it refuses.
+    /// The SYN that RCV.NXT counts. What it offers shows when the endpoint agrees to it. Or the peer refuses.
     fn guess_syns(&self, kind: &Kind, rcv_nxt: Option<Seq>, offer: Offer<'_>) {
-        let (state, config) = (self.tcb.state, self.tcb.config);
+        let state = self.tcb.state;
         let irs = rcv_nxt.map_or(Seq(0), |next| next - 1);
-        let options = match kind {
-            Kind::Sent(segment) if state == State::Listen && segment.has(Flags::SYN) => segment.options,
-            _ if state == State::Listen => Options::default(),
-            _ => Options {
-                window_scale: config.window_scale,
-                timestamps: config.timestamps.then_some(Timestamps { value: 0, echo: 0 }),
-                sack_permitted: true,
-                ..Options::default()
-            },
-        };
-        let syn =
-            |flags| Event::Arrives(Segment { options, ..Segment::new(flags, irs.0, self.tcb.snd.nxt.0) });
+        let syn = |flags| Event::Arrives(Segment::new(flags, irs.0, self.tcb.snd.nxt.0));
         if state != State::Closed && leads(kind, &[State::SynReceived]) {
             offer(self, syn(Flags::SYN));
         }
