@@ -151,10 +151,10 @@ impl Departures {
     /// Each of the set by itself.
     pub(super) fn each(self) -> impl Iterator<Item = Self> {
         let mut left = self;
-        core::iter::from_fn(move || {
-            let one = Self(left.0 & left.0.wrapping_neg());
-            left = left.without(one);
-            (!one.is_empty()).then_some(one)
+        (0..self.len()).map(move |_| {
+            let lowest = Self(left.0 & left.0.wrapping_neg());
+            left = left.without(lowest);
+            lowest
         })
     }
 

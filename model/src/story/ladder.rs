@@ -300,3 +300,15 @@ fn told(signal: Signal) -> String {
         Signal::SoftError => "soft error".to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn texts_stand_at_their_columns_and_never_touch() {
+        assert_eq!(line(&[(2, "a"), (5, ""), (6, "b")]), "  a   b");
+        assert_eq!(line(&[(0, "long"), (2, "b")]), "long b");
+        assert_eq!(line(&[(0, "a")]), "a");
+    }
+}

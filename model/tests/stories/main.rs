@@ -117,6 +117,18 @@ fn a_ladder_without_rules_has_all_other_rows() {
     }
 }
 
+/// Of two segments that leave at once each is drawn where it leaves, and again where it arrives.
+#[test]
+fn a_burst_is_on_its_way_together() {
+    let mut pair = Pair::new(model::profile::RFC9293_INTENT);
+    pair.establish();
+    let before = ladder(&pair).matches("...").count();
+    pair.call(Side::A, model::Call::send(2_000));
+    pair.settle();
+    // Two and their two ACKs.
+    assert_eq!(ladder(&pair).matches("...").count() - before, 8, "{}", ladder(&pair));
+}
+
 #[test]
 fn names_are_unique_and_every_story_ends() {
     let names: Vec<&str> = stories().iter().map(|story| story.name).collect();
