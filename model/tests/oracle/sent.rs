@@ -217,3 +217,18 @@ fn after_a_timeout_each_ack_calls_for_more() {
         assert_eq!(verdict.class(), "conforming", "{at} {kind}: {verdict}");
     }
 }
+
+/// With nothing seen of what leaves, an ACK shows how much has left, if there was as much to send.
+#[test]
+fn an_ack_shows_what_has_left_unseen() {
+    let reached = |fin, acked| {
+        let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::NOTHING_SENT);
+        let mut tcb = support::tcb(State::FinWait1);
+        (tcb.snd.nxt, tcb.snd.queued, tcb.snd.pushed, tcb.snd.fin) = (tcb.snd.una, 10, 10, fin);
+        oracle.adopt(&tcb, 0);
+        oracle.observe(&seen(1_000, Kind::Received(Segment::new(Flags::ACK, 5001, acked))));
+        oracle.candidates()[0].tcb().snd.nxt.0
+    };
+    assert_eq!([1005, 1011, 1012, 1013].map(|acked| reached(Fin::Wanted, acked)), [1005, 1011, 1012, 1001]);
+    assert_eq!([1005, 1011, 1012].map(|acked| reached(Fin::None, acked)), [1005, 1011, 1001]);
+}

@@ -16,11 +16,8 @@ impl<const N: usize> Attempt<'_, N> {
         let mut before = *candidate;
         if segment.has(Flags::ACK) && !terms.tap.sent {
             if !before.iss_known {
-                // Or it acknowledges nothing that was sent.
-                let mut other = before;
-                other.rebase(segment.ack + 0x2000_0000);
-                other.iss_known = false;
-                self.event(&other, &Event::Arrives(*segment))?;
+                // Or it acknowledges nothing that was sent: the number that stands for the ISS is nobody's.
+                self.event(&before, &Event::Arrives(*segment))?;
                 let counted = before.tcb.snd.nxt - before.tcb.snd.iss;
                 before.rebase(segment.ack - counted);
             }
