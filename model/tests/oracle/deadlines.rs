@@ -246,3 +246,34 @@ fn an_orphan_ends_in_silence() {
     oracle.adopt(&support::tcb(State::FinWait2), 0);
     assert!(oracle.observe(&seen(100_000_000, Kind::Sent(syn))).is_violation(), "the RFC knows no such time");
 }
+
+/// Linux repeats its SYN at once when the answer to it makes no sense, and only then.
+#[test]
+fn a_refused_answer_draws_the_syn_again_at_once() {
+    let syn = Kind::Sent(Segment::new(Flags::SYN, 100, 0));
+    let opening = [
+        seen(0, Kind::Call(Call::connect(Config::DEFAULT))),
+        seen(0, moves(State::Closed, State::SynSent)),
+        seen(0, syn),
+    ];
+    let bad = |flags| Kind::Received(Segment::new(flags, 300, 77));
+    let reset = Kind::Sent(Segment::new(Flags::RST, 77, 0));
+    let early = "deviation (early retransmission: -)";
+    let ack = after(fresh(), &opening);
+    let mut once = after(ack.clone(), &[seen(10_000, bad(Flags::ACK)), seen(10_000, reset)]);
+    assert_eq!(once.observe(&seen(10_000, syn)).to_string(), early);
+    let mut refused = after(ack.clone(), &[seen(10_000, bad(Flags::RST_ACK))]);
+    assert_eq!(refused.observe(&seen(10_000, syn)).to_string(), early);
+    let mut unprovoked = ack.clone();
+    let violation = "violation (in SYN-SENT: retransmit before 950 ms; rules open-2 tmo-rtx)";
+    assert_eq!(unprovoked.observe(&seen(10_000, syn)).to_string(), violation);
+    // Not after it was sent again anyway.
+    let mut later = after(ack, &[seen(1_000_000, syn), seen(1_010_000, bad(Flags::RST_ACK))]);
+    assert!(later.observe(&seen(1_010_000, syn)).is_violation());
+    // In an open connection it is no reason.
+    let mut open = watching(Tap::FULL);
+    open.observe(&seen(1_000_000, Kind::Call(Call::send(10))));
+    let text = Kind::Sent(Segment::new(Flags::ACK | Flags::PSH, 101, 301).text(10));
+    assert_eq!(open.observe(&seen(1_000_000, text)).to_string(), FINE);
+    assert_eq!(open.observe(&seen(1_400_000, text)).to_string(), early);
+}

@@ -2,14 +2,15 @@
 //! cannot be judged.
 
 use model::oracle::{
-    Cause, Expected, Kind, Mismatch, Numbers, Observation, Tap, Tolerance, Transition, Verdict, Violation,
+    Cause, Departures, Expected, Kind, Mismatch, Numbers, Observation, Tap, Tolerance, Transition, Verdict,
+    Violation,
 };
 use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
 use model::segment::{Options, Timestamps};
 use model::story::{Side, Story, stories};
 use model::{Call, Config, Flags, Oracle, Profile, Rule, Segment, Seq, State, Tcb, Timer};
 
-use crate::trace;
+use crate::{support, trace};
 
 pub fn seen(at: u64, kind: Kind) -> Observation {
     Observation { at, kind }
@@ -266,7 +267,7 @@ fn a_restart_forgets_and_the_next_segment_meets_a_closed_port() {
 /// A listener's SYN,ACK with these options, to a SYN with those.
 fn answers(offered: Options, answered: Options) -> (Verdict, Oracle<8>) {
     let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
-    let config = Config { window_scale: Some(7), timestamps: true, ..Config::DEFAULT };
+    let config = Config { window_scale: Some(7), timestamps: true, sack: true, ..Config::DEFAULT };
     let syn = Segment { options: offered, ..Segment::new(Flags::SYN, 300, 0) };
     let syn_ack = Segment { options: answered, ..Segment::new(Flags::SYN_ACK, 100, 301) };
     let kinds = [
@@ -294,6 +295,12 @@ fn a_syn_ack_answers_what_was_offered_and_nothing_else() {
     let (verdict, oracle) = answers(scale, Options { window_scale: Some(7), ..Options::default() });
     assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
     assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.scale == Some((3, 7))));
+    let sack = Options { sack_permitted: true, ..Options::default() };
+    for (answered, agreed) in [(sack, true), (Options::default(), false)] {
+        let (verdict, oracle) = answers(sack, answered);
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
+        assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.sack == agreed));
+    }
     // What was offered may be left unanswered.
     let (verdict, oracle) = answers(stamps, Options::default());
     assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
@@ -386,6 +393,65 @@ fn what_is_acknowledged_has_been_sent() {
     assert!(matches!(of_the_syn, Verdict::Conforming(_)), "{of_the_syn}");
     let found = violation(oracle.clone().observe(&seen(1_000, ack(102))));
     assert_eq!(found.mismatch, Mismatch::NoSegment { flags: Flags::FIN_ACK, seq: Seq(101) });
+    // It leaves alone.
+    for (flags, len) in [(Flags::ACK, 1), (Flags::FIN_ACK, 1)] {
+        let other = Kind::Sent(Segment::new(flags, 101, 301).text(len));
+        let found = violation(oracle.clone().observe(&seen(1_000, other)));
+        assert_eq!(found.mismatch, Mismatch::Flags { seen: flags });
+    }
     oracle.observe(&seen(1_000, Kind::Sent(Segment::new(Flags::FIN_ACK, 101, 301))));
     assert!(!oracle.observe(&seen(1_000, ack(102))).is_violation());
+}
+
+#[test]
+fn a_syn_ack_carries_no_text() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    for kind in [
+        Kind::Call(Call::listen(Config::DEFAULT)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+        moves(State::Listen, State::SynReceived),
+    ] {
+        oracle.observe(&seen(1_000, kind));
+    }
+    let syn_ack = Segment::new(Flags::SYN_ACK, 100, 301);
+    let found = violation(oracle.clone().observe(&seen(1_000, Kind::Sent(syn_ack.text(5)))));
+    assert_eq!(found.mismatch, Mismatch::Flags { seen: Flags::SYN_ACK });
+    assert!(!oracle.observe(&seen(1_000, Kind::Sent(syn_ack))).is_violation());
+}
+
+/// The SYN,ACK of a simultaneous open repeats the options of our SYN, which the peer's did not offer.
+#[test]
+fn a_crossed_syn_ack_with_options_of_its_own_is_a_departure() {
+    let options = Options { window_scale: Some(7), ..Options::default() };
+    let config = Config { window_scale: Some(7), ..Config::DEFAULT };
+    let crossed = |allowed| {
+        let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL).allowing(allowed);
+        for kind in [
+            Kind::Call(Call::connect(config)),
+            moves(State::Closed, State::SynSent),
+            Kind::Sent(Segment { options, ..Segment::new(Flags::SYN, 100, 0) }),
+            Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+            moves(State::SynSent, State::SynReceived),
+        ] {
+            oracle.observe(&seen(1_000, kind));
+        }
+        let answer = Segment { options, ..Segment::new(Flags::SYN_ACK, 100, 301) };
+        oracle.observe(&seen(1_000, Kind::Sent(answer)))
+    };
+    assert_eq!(crossed(Departures::ALL).to_string(), "deviation (options of a crossed SYN: -)");
+    assert_eq!(violation(crossed(Departures::NONE)).mismatch, Mismatch::Option);
+}
+
+/// The next incarnation begins beyond the numbers of the one that waited (MAY-2).
+#[test]
+fn a_reopened_time_wait_goes_on_beyond_its_old_numbers() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    oracle.adopt(&support::tcb(State::TimeWait), 0);
+    oracle.observe(&seen(1_000, Kind::Received(Segment::new(Flags::SYN, 90_000, 0))));
+    oracle.observe(&seen(1_000, moves(State::TimeWait, State::SynReceived)));
+    let answer = |iss| Kind::Sent(Segment::new(Flags::SYN_ACK, iss, 90_001));
+    let found = violation(oracle.clone().observe(&seen(1_000, answer(1_002))));
+    assert_eq!(found.mismatch, Mismatch::Sequence { expected: Seq(1_003), seen: Seq(1_002) });
+    assert_eq!(oracle.observe(&seen(1_000, answer(1_003))).class(), "conforming");
 }

@@ -16,7 +16,7 @@ impl Candidate {
         let snd = self.tcb.snd;
         let (old, end) = (snd.nxt - segment.seq, segment.end());
         let keep_alive = snd.una == snd.nxt && segment.seq + 1 == snd.nxt && segment.len == 1;
-        if keep_alive && (self.tcb.config.keep_alive.is_some() || !terms.tap.calls) {
+        if keep_alive && self.tcb.config.keep_alive.is_some() {
             // The garbage octet of old keep-alives (3.8.4).
             return Ok(());
         }

@@ -124,7 +124,7 @@ impl Candidate {
     /// An ACK alone is always allowed: a duplicate, a window update, a keep-alive probe.
     fn sends_ack(&mut self, terms: &Terms, ack: &Segment) -> Result<(), Mismatch> {
         let snd = self.tcb.snd;
-        let keeps_alive = self.tcb.config.keep_alive.is_some() || !terms.tap.calls;
+        let keeps_alive = self.tcb.config.keep_alive.is_some();
         // A closed window may be probed by a number already acknowledged as well, which has to be answered.
         let closed = self.window_room() == 0 && (snd.queued > 0 || self.wants_fin() || self.tcb.in_flight());
         let probes = self.tcb.state.is_synchronized()
