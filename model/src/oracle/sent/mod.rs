@@ -105,7 +105,7 @@ impl Candidate {
             return Err(flags_of(segment));
         }
         if segment.seq_len() == 0 {
-            self.sends_ack(terms, segment)?;
+            self.sends_ack(segment)?;
         } else if segment.seq == snd.nxt {
             self.sends_new(terms, now, segment.len, segment.has(Flags::FIN))?;
         } else if segment.seq.lt(snd.nxt) {
@@ -122,7 +122,7 @@ impl Candidate {
     }
 
     /// An ACK alone is always allowed: a duplicate, a window update, a keep-alive probe.
-    fn sends_ack(&mut self, terms: &Terms, ack: &Segment) -> Result<(), Mismatch> {
+    fn sends_ack(&mut self, ack: &Segment) -> Result<(), Mismatch> {
         let snd = self.tcb.snd;
         let keeps_alive = self.tcb.config.keep_alive.is_some();
         // A closed window may be probed by a number already acknowledged as well, which has to be answered.
