@@ -7,7 +7,7 @@ use tracer_ebpf::{Field, MISSING, Record, bits, request_flag, uapi};
 
 use super::{
     kernel::probe,
-    maps::{ORPHANS, acked_bit, offset},
+    maps::{ORPHANS, acked_bit, offset, timewait_timer},
     socket::{put_v4, stay},
 };
 
@@ -38,6 +38,13 @@ pub fn substate(timewait: u64) -> u8 {
     probe(timewait, Field::TimewaitSubstate)
 }
 
+/// True when a timewait minisocket is at this address: its timer has their handler.
+#[inline(always)]
+pub fn is_timewait(address: u64) -> bool {
+    let timer = address.wrapping_add(u64::from(offset(Field::TimewaitTimer)));
+    probe::<u64>(timer, Field::TimerFunction) == timewait_timer()
+}
+
 /// Remembers a timewait minisocket that is FIN_WAIT2 for the sweep.
 #[inline(always)]
 pub fn watch(address: u64, cookie: u64) {
@@ -45,13 +52,15 @@ pub fn watch(address: u64, cookie: u64) {
     let _ = ORPHANS.insert(address, cookie, 0);
 }
 
-/// Nothing more has to be found out about it.
+/// Nothing more has to be found out about it. True when it was watched until now.
 #[inline(always)]
-pub fn unwatch(address: u64) {
+pub fn unwatch(address: u64) -> bool {
     // As a rule it was never watched, and a look takes no lock.
-    if ORPHANS.get_ptr(address).is_some() {
+    let was_watched = ORPHANS.get_ptr(address).is_some();
+    if was_watched {
         let _ = ORPHANS.remove(address);
     }
+    was_watched
 }
 
 /// The bytes of a minisocket, copied in one go: each field would be a call into the kernel, which costs more than the
