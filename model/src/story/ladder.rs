@@ -107,8 +107,8 @@ impl<'a> Ladder<'a> {
             return self.segment(at, here, &label, (side.other(), "(lost)", "X"));
         }
         let later = self.pair.log.iter().enumerate().skip(index + 1);
-        let quiet =
-            |e: &Entry| e.at == at && e.side == side && matches!(e.what, What::Told(_) | What::Started(..));
+        // What follows at once is of the same event.
+        let quiet = |e: &Entry| matches!(e.what, What::Told(_) | What::Started(..));
         match later.into_iter().find(|(_, e)| !quiet(e)) {
             Some((found, next)) if !self.pair.loops && self.carries(entry, next) => {
                 self.segment(at, here, &label, (next.side, next.after.name(), "-->"));
