@@ -80,7 +80,7 @@ fn listen() -> Vec<Row> {
             .profile(|p| p.syn_cookies = true)
             .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])
             .holds(|tcb, out| {
-                let offers = |it: &Effect| matches!(it, Effect::Send(sent) if sent.window == 10_000);
+                let offers = |it: &Effect| matches!(it, Effect::Send(sent) if (sent.window, sent.options.mss) == (10_000, Some(1000)));
                 *tcb == Tcb::listening(CONFIG, Remote::Unspecified) && out.iter().any(offers)
             }),
         row("seg-li-4", listener, arrives(segment(Flags::SYN, 5000, 0)))
