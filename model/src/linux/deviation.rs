@@ -652,7 +652,7 @@ impl Deviation {
             id: DeviationId::HandshakeByOldAck,
             name: "handshake-by-old-ack",
             standing: Standing::Departs,
-            seen: Seen::Wire,
+            seen: Seen::Transition,
             clause: "3.10.7.4 fifth",
             requirement: None,
             function: "tcp_rcv_state_process, tcp_ack",

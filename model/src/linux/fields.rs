@@ -52,6 +52,16 @@ fn receive_order(transition: Transition, evidence: &Evidence, _: &History) -> Op
     (meaningful && !not_after(evidence.copied_seq, evidence.rcv_nxt)).then_some(ViolationId::ReceiveOrder)
 }
 
+/// True when a simultaneous open ends although nothing but the SYN is outstanding: an ACK of the ISS was enough.
+pub(super) fn is_by_old_ack(transition: Transition, evidence: &Evidence, history: &History) -> bool {
+    (transition.from, transition.to) == (SynRecv, Established)
+        && history.origin == Some(Origin::Active)
+        && evidence.fast_open == Some(false)
+        && evidence.nxt.wrapping_sub(evidence.una) == 1
+        && evidence.nxt == evidence.write_seq
+        && evidence.rcv_nxt == evidence.copied_seq
+}
+
 fn handshake(transition: Transition, evidence: &Evidence, history: &History) -> Option<ViolationId> {
     let syn_outstanding = evidence.una != evidence.nxt;
     // Fast Open sends and receives data before the handshake ends. Its children look like others here, unless a
@@ -59,6 +69,7 @@ fn handshake(transition: Transition, evidence: &Evidence, history: &History) -> 
     let plain = evidence.fast_open == Some(false)
         && (history.origin == Some(Origin::Active) || transition.from == SynSent || history.request_seen);
     match (transition.from, transition.to) {
+        (SynRecv, Established) if is_by_old_ack(transition, evidence, history) => None,
         (SynSent | SynRecv, Established) if plain && syn_outstanding => {
             Some(ViolationId::EstablishedSynUnacknowledged)
         }

@@ -102,6 +102,9 @@ fn opening_or_closing(
         from == SynRecv && history.origin == Some(Origin::Passive) && evidence.una != evidence.write_seq;
     let (departs, noted) = match (from, to) {
         (SynSent, Established) if evidence.repair == Some(true) => (Some(DeviationId::TcpRepair), None),
+        (SynRecv, Established) if fields::is_by_old_ack(transition, evidence, history) => {
+            (Some(DeviationId::HandshakeByOldAck), None)
+        }
         (SynRecv, FinWait1) if data_before_established => (Some(DeviationId::SynReceivedCloseWithData), None),
         (Established | SynRecv, FinWait1) if unsent => (None, Some(DeviationId::FinWait1FinUnsent)),
         (CloseWait, LastAck) if unsent => (Some(DeviationId::LastAckFinUnsent), None),

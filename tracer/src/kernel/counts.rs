@@ -1,6 +1,6 @@
 //! What became of every firing, from the programs' own counts and the kernel's.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 
 use aya::maps::{MapData, PerCpuArray};
 use tracer_ebpf::{Hook, Outcome};
@@ -89,11 +89,13 @@ pub fn loss_mark(attached: &Attached) -> u64 {
     attached.counts.get(&Hook::LOSSES, 0).map_or(0, |values| values.iter().sum())
 }
 
-/// Statistics of one program, from `/proc/self/fdinfo`.
+/// Statistics of one program, from `/proc/self/fdinfo`; zeros where the kernel does not tell.
 #[must_use]
 pub fn stats(program: &Loaded) -> ProgramStats {
-    let path = format!("/proc/self/fdinfo/{}", program.fd.as_fd().as_raw_fd());
-    std::fs::read_to_string(path).map(|text| parse(&text)).unwrap_or_default()
+    // More than all of its lines take.
+    let mut text = [0; 2048];
+    let size = program.info.as_ref().and_then(|info| info.read_at(&mut text, 0).ok()).unwrap_or(0);
+    parse(std::str::from_utf8(&text[..size]).unwrap_or_default())
 }
 
 fn parse(fdinfo: &str) -> ProgramStats {

@@ -1,6 +1,10 @@
 //! Loads the programs with what the running kernel says of itself, and attaches every hook that it has.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::{
+    fs::File,
+    os::fd::{AsFd, AsRawFd},
+    sync::Arc,
+};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
@@ -138,8 +142,8 @@ pub struct Loaded {
     pub hook: Hook,
     /// Which copy.
     pub copy: u32,
-    /// Its descriptor, for `/proc/self/fdinfo`.
-    pub fd: aya::programs::ProgramFd,
+    /// What the kernel says of it (`/proc/self/fdinfo`), opened once: it is read every second.
+    pub info: Option<File>,
 }
 
 /// The kernel side, attached. Dropping it detaches everything.
@@ -245,9 +249,9 @@ impl Attached {
         for (mut status, names) in loaded {
             for (copy, name) in (0..).zip(names) {
                 match attach(&mut ebpf, &name) {
-                    Ok(fd) => {
+                    Ok(info) => {
                         status.copies += 1;
-                        programs.push(Loaded { name, hook: status.hook, copy, fd });
+                        programs.push(Loaded { name, hook: status.hook, copy, info });
                     }
                     Err(source) => {
                         status.problem = Some(tolerable(&status, source)?);
@@ -423,10 +427,12 @@ fn load_copies(
     Ok((status, names))
 }
 
-fn attach(ebpf: &mut Ebpf, name: &str) -> Result<aya::programs::ProgramFd, ProgramError> {
+/// Attaches a program; the file says what the kernel counts of it, where it tells.
+fn attach(ebpf: &mut Ebpf, name: &str) -> Result<Option<File>, ProgramError> {
     let program = tracepoint(ebpf, name)?;
     program.attach()?;
-    program.fd()?.try_clone().map_err(ProgramError::IOError)
+    let descriptor = program.fd()?.as_fd().as_raw_fd();
+    Ok(File::open(format!("/proc/self/fdinfo/{descriptor}")).ok())
 }
 
 fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, ProgramError> {
