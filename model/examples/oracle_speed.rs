@@ -79,12 +79,8 @@ fn trace(pair: &Pair, side: Side) -> Vec<Observation> {
 fn main() -> ExitCode {
     let pair = connection();
     let mut fine = true;
-    for (name, tap) in [
-        ("everything", Tap::FULL),
-        ("segments and transitions", Tap::NO_CALLS),
-        ("only segments", Tap::SEGMENTS),
-        ("only transitions", Tap::TRANSITIONS),
-    ] {
+    println!("an oracle is {} octets", size_of::<Oracle<16>>());
+    for (name, tap) in Tap::NAMED {
         for side in [Side::A, Side::B] {
             let mut trace = trace(&pair, side);
             trace.retain(|observation| tap.shows(&observation.kind));
@@ -112,11 +108,10 @@ fn measure(name: &str, tap: Tap, side: Side, trace: &[Observation], span: u64) -
     let elapsed = start.elapsed().as_secs_f64();
     let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
     #[expect(clippy::cast_precision_loss, reason = "for display")]
-    let rate = judged as f64 / elapsed;
+    let (rate, steps) = (judged as f64 / elapsed, oracle.steps() as f64 / judged as f64);
     println!(
-        "{name:25} {side:?}: {rate:>10.0} observations/s ({judged} judged, {conforming} conforming, at most {most} \
-         candidates, {allocated} allocations; an oracle is {} octets)",
-        size_of::<Oracle<16>>()
+        "{name:16} {side:?}: {rate:>10.0} observations/s, {steps:.2} steps each ({judged} judged, {conforming} conforming, \
+         at most {most} candidates, {allocated} allocations)"
     );
     allocated == 0 && judged == conforming
 }

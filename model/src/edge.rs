@@ -80,15 +80,8 @@ const fn atomic(
     EdgeRule { id, edge: Edge::new(from, to), label, clause, cause, atomic: true }
 }
 
-const fn one_segment(
-    id: &'static str,
-    from: State,
-    to: State,
-    label: &'static str,
-    clause: &'static str,
-    cause: &'static str,
-) -> EdgeRule {
-    EdgeRule { id, edge: Edge::new(from, to), label, clause, cause, atomic: false }
+const fn one_segment(rule: EdgeRule) -> EdgeRule {
+    EdgeRule { atomic: false, ..rule }
 }
 
 /// Every legal edge: 28 atomic ones and the 2 that one segment takes by opening and closing at once.
@@ -317,22 +310,22 @@ pub const EDGES: [EdgeRule; 30] = [
         "3.6.1; RFC 6191",
         "A SYN that is newer than the old connection opens the next one.",
     ),
-    one_segment(
+    one_segment(atomic(
         "syn-sent-to-close-wait",
         SynSent,
         CloseWait,
         "SYN,FIN,ACK arrives / ACK",
         "3.10.7.3; 3.10.7.4 eighth",
         "One segment brings SYN, the ACK of ours, and FIN.",
-    ),
-    one_segment(
+    )),
+    one_segment(atomic(
         "syn-received-to-close-wait",
         SynReceived,
         CloseWait,
         "FIN with ACK of SYN arrives / ACK",
         "3.10.7.4 fifth; 3.10.7.4 eighth",
         "One segment brings the ACK of our SYN and FIN.",
-    ),
+    )),
 ];
 
 #[cfg(test)]

@@ -164,6 +164,17 @@ impl Segment {
         self.flags.has(flags)
     }
 
+    /// The reset that answers this segment (3.5.2): at the number it acknowledges, or acknowledging it.
+    #[must_use]
+    pub fn answering_reset(&self) -> Self {
+        let reset = if self.has(Flags::ACK) {
+            Self { seq: self.ack, flags: Flags::RST, ..Self::default() }
+        } else {
+            Self { ack: self.end(), flags: Flags::RST_ACK, ..Self::default() }
+        };
+        Self { compartment: self.compartment, ..reset }
+    }
+
     /// SEG.LEN of the RFC: octets of text, plus one for SYN and one for FIN.
     #[must_use]
     pub fn seq_len(&self) -> u32 {
@@ -201,7 +212,18 @@ impl fmt::Display for Segment {
 
 #[cfg(test)]
 mod tests {
-    use super::Flags;
+    use super::{Flags, Segment};
+    use crate::seq::Seq;
+
+    #[test]
+    fn a_reset_answers_at_the_number_that_was_acknowledged_or_acknowledges() {
+        let with_ack = Segment { compartment: 3, ..Segment::new(Flags::FIN_ACK, 100, 300).text(5) };
+        let reset = with_ack.answering_reset();
+        assert_eq!((reset.seq, reset.flags, reset.compartment), (Seq(300), Flags::RST, 3));
+        let without = Segment::new(Flags::SYN, 100, 300).text(5).answering_reset();
+        assert_eq!((without.seq, without.ack, without.flags), (Seq(0), Seq(106), Flags::RST_ACK));
+        assert_eq!((reset.len, without.window), (0, 0));
+    }
 
     #[test]
     fn flags_are_a_set() {

@@ -316,3 +316,17 @@ impl Tcb {
         u32::from(self.agreed.peer_mss.min(self.config.mss)).saturating_sub(options).max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Tcb};
+    use crate::event::Remote;
+
+    #[test]
+    fn a_listener_remembers_whom_it_waits_for() {
+        for remote in [Remote::Unspecified, Remote::Specified] {
+            let tcb = Tcb::listening(Config::DEFAULT, remote);
+            assert_eq!((tcb.remote, tcb.listen_remote), (remote, remote));
+        }
+    }
+}

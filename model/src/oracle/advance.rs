@@ -1,8 +1,9 @@
 //! One event, as the laziest endpoint takes it: whatever it may put off, it puts off.
 
 use super::candidate::{Candidate, DUPLICATES, Terms};
-use super::departure::{Departures, Seen, that_matter};
-use super::duty::Duty;
+use super::departure::Departures;
+use super::duty::{Dues, Duty};
+use super::readings::Seen;
 use crate::effect::{Effect, Effects};
 use crate::event::{Event, Timer};
 use crate::rule::{Rule, Trail};
@@ -11,39 +12,36 @@ use crate::seq::Seq;
 use crate::state::State;
 use crate::step::{Choices, step};
 
-/// Where an unknown ISS stands until it is seen.
-const PLACEHOLDER: Seq = Seq(0x4000_0000);
+/// Takes the steps of the machine, and counts them.
+#[derive(Clone, Debug)]
+pub(super) struct Machine {
+    out: Effects,
+    pub steps: u64,
+}
 
-/// The laziest endpoint: whatever it may put off, it does.
-pub(super) const OPEN_CHOICES: Choices = Choices {
-    iss: PLACEHOLDER,
-    delay_ack: true,
-    ack_out_of_order: false,
-    hold_out_of_order: true,
-    text_on_syn: false,
-    congestion_window: 0,
-    burst: 0,
-    valid_cookie: None,
-    valid_fast_open: false,
-    fast_open: None,
-    listener: true,
-};
+impl Machine {
+    pub(super) const fn new() -> Self {
+        Self { out: Effects::new(), steps: 0 }
+    }
+}
 
 impl Candidate {
     /// One event under the candidate's own profile, with free choices left open: no text leaves, ACKs may wait, the
     /// ISS is not known.
-    pub(super) fn run(&mut self, terms: &Terms, out: &mut Effects, now: u64, event: &Event) {
-        self.run_with(terms, out, now, event, &OPEN_CHOICES);
+    pub(super) fn run(&mut self, terms: &Terms, machine: &mut Machine, now: u64, event: &Event) {
+        self.run_with(terms, machine, now, event, &Choices::LAZY);
     }
 
     pub(super) fn run_with(
         &mut self,
         terms: &Terms,
-        out: &mut Effects,
+        machine: &mut Machine,
         now: u64,
         event: &Event,
         choices: &Choices,
     ) {
+        machine.steps += 1;
+        let out = &mut machine.out;
         let before = (self.tcb.state, self.tcb.snd.nxt, self.tcb.rcv.nxt);
         let trail = if self.departures.is_empty() {
             step(&mut self.tcb, now, event, &terms.profile, choices, out)
@@ -52,11 +50,14 @@ impl Candidate {
         };
         self.note(trail);
         self.digest(terms, out, now, event, before);
+        self.open_unknown_windows(terms);
     }
 
     /// The departures that could have made the step from `before` another one.
-    pub(super) fn other_ways(&self, before: &Self, event: &Event) -> Departures {
-        that_matter(&Seen { before: &before.tcb, event, trail: &self.last, after: &self.tcb })
+    pub(super) fn other_ways(&self, terms: &Terms, before: &Self, event: &Event) -> Departures {
+        Seen { before: &before.tcb, event, trail: &self.last, after: &self.tcb }
+            .other_readings()
+            .both(terms.allowed)
             .without(self.departures)
             .without(self.kept)
     }
@@ -116,12 +117,13 @@ impl Candidate {
         }
     }
 
-    fn forget(&mut self, before: (State, Seq, Seq)) {
+    pub(super) fn forget(&mut self, before: (State, Seq, Seq)) {
         self.gone = (before.1, before.2);
         self.duty = Duty::None;
         self.ack_by = u64::MAX;
         self.iss_known = true;
         self.offer = Options::default();
+        self.drawn = Dues::NONE;
         self.dues.keep_resets();
     }
 }

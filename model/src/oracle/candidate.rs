@@ -17,6 +17,14 @@ pub(super) struct Terms {
     pub profile: Profile,
     pub tap: Tap,
     pub tolerance: Tolerance,
+    /// The departures that may explain what the profile does not.
+    pub allowed: Departures,
+}
+
+impl Terms {
+    pub fn allows(&self, departure: Departures) -> bool {
+        departure.without(self.allowed).is_empty()
+    }
 }
 
 const MINUTE: u64 = 60_000_000;
@@ -49,6 +57,8 @@ pub struct Candidate {
     pub(super) spans: [Span; Timer::ALL.len()],
     pub(super) dues: Dues,
     pub(super) duty: Duty,
+    /// The resets that what arrived lately would have drawn from nobody.
+    pub(super) drawn: Dues,
     /// When the ACK has to have left.
     pub(super) ack_by: u64,
     /// False while the ISS in the TCB stands for one that was not seen yet.
@@ -83,6 +93,7 @@ impl Candidate {
             spans: [Span::default(); Timer::ALL.len()],
             dues: Dues::NONE,
             duty: Duty::None,
+            drawn: Dues::NONE,
             ack_by: u64::MAX,
             iss_known: true,
             offer: Options::default(),
@@ -182,9 +193,7 @@ impl Candidate {
         snd.iss = iss;
         snd.una += shift;
         snd.nxt += shift;
-        if self.tcb.state == State::SynReceived {
-            snd.wl2 += shift;
-        }
+        snd.wl2 += shift;
         if let Some(up) = &mut snd.up {
             *up += shift;
         }

@@ -2,203 +2,120 @@
 
 use core::fmt;
 
-use crate::event::{Call, Event};
-use crate::profile::{LINUX, Profile, RFC9293_INTENT, SynInSynReceived};
-use crate::rule::{Rule, Trail};
-use crate::segment::{Flags, Segment};
-use crate::state::State;
-use crate::tcb::Tcb;
+use crate::linux::DeviationId;
+use crate::profile::{LINUX, LINUX_IN_DETAIL, Profile, RFC9293_INTENT, SynInSynReceived};
 
-/// One switch of a profile, and when it can make a difference.
+/// One switch of a profile turned the other way, or a habit.
 #[derive(Clone, Copy, Debug)]
 pub struct Departure {
     /// The profile's field, or the habit's name.
     pub name: &'static str,
+    /// What Linux does here, where one reading is Linux's: the entry names the kernel function.
+    pub linux: Option<DeviationId>,
     turn: fn(&mut Profile),
-    /// Rough: where turning it makes no difference after all, nothing comes of it.
-    matters: fn(&Seen<'_>) -> bool,
 }
 
-/// A step under the profile as it is.
-pub(super) struct Seen<'a> {
-    pub before: &'a Tcb,
-    pub event: &'a Event,
-    pub trail: &'a Trail,
-    pub after: &'a Tcb,
-}
-
-impl Seen<'_> {
-    fn segment(&self) -> Option<&Segment> {
-        match self.event {
-            Event::Arrives(segment) => Some(segment),
-            _ => None,
+/// The table and, for each entry, its name in the code: [`Place`] is its place.
+macro_rules! departures {
+    ($($place:ident $name:literal $linux:expr, $turn:expr;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Place {
+            $($place,)*
         }
-    }
 
-    fn arrives(&self, flags: Flags) -> bool {
-        self.segment().is_some_and(|segment| segment.has(flags))
-    }
-
-    fn took(&self, rules: &[Rule]) -> bool {
-        rules.iter().any(|rule| self.trail.contains(*rule))
-    }
-
-    fn entered(&self, state: State) -> bool {
-        self.after.state == state && self.before.state != state
-    }
+        /// Every departure that the oracle knows: switches of [`Profile`], turned the other way, and habits.
+        pub const DEPARTURES: [Departure; [$(Place::$place),*].len()] =
+            [$(Departure { name: $name, linux: $linux, turn: $turn }),*];
+    };
 }
 
-/// Index of the first habit that is no switch of a profile.
-const HABITS: usize = 24;
-
-/// Every departure that the oracle knows: switches of [`Profile`], turned the other way, and three habits.
-pub const DEPARTURES: [Departure; 27] = [
-    Departure { name: "rfc5961_rst", turn: |p| p.rfc5961_rst ^= true, matters: |s| s.arrives(Flags::RST) },
-    Departure { name: "rfc5961_syn", turn: |p| p.rfc5961_syn ^= true, matters: |s| s.arrives(Flags::SYN) },
-    Departure {
-        name: "rfc5961_ack",
-        turn: |p| p.rfc5961_ack ^= true,
-        matters: |s| s.took(&[Rule::Ack1, Rule::Ack6]),
-    },
-    Departure { name: "rfc6191", turn: |p| p.rfc6191 ^= true, matters: |s| s.arrives(Flags::SYN) },
-    Departure {
-        name: "rfc1337",
-        turn: |p| p.rfc1337 ^= true,
-        matters: |s| s.took(&[Rule::Rst5, Rule::Rst6]),
-    },
-    Departure { name: "figure_7", turn: |p| p.figure_7 ^= true, matters: |s| s.arrives(Flags::SYN_ACK) },
-    Departure {
-        name: "after_reset",
-        turn: |p| p.after_reset = p.after_reset.other(),
-        matters: |s| s.took(&[Rule::Abort3]),
-    },
-    Departure {
-        name: "syn_in_syn_received: return to LISTEN",
-        turn: |p| p.syn_in_syn_received = SynInSynReceived::ReturnToListen,
-        matters: |s| s.took(&[Rule::Syn1]),
-    },
-    Departure {
-        name: "syn_in_syn_received: challenge",
-        turn: |p| p.syn_in_syn_received = SynInSynReceived::Challenge,
-        matters: |s| s.took(&[Rule::Syn1]),
-    },
-    Departure {
-        name: "syn_in_syn_received: reset and forget",
-        turn: |p| p.syn_in_syn_received = SynInSynReceived::ResetAndForget,
-        matters: |s| s.took(&[Rule::Syn1]),
-    },
-    Departure {
-        name: "duplicate_syn_draws_syn_ack",
-        turn: |p| p.duplicate_syn_draws_syn_ack ^= true,
-        matters: |s| s.took(&[Rule::Seq2, Rule::Seq3]),
-    },
-    Departure {
-        name: "bad_ack",
-        turn: |p| p.bad_ack = p.bad_ack.other(),
-        matters: |s| s.took(&[Rule::Ack3]),
-    },
-    Departure {
-        name: "fin_again_restarts, time_wait_ack",
-        turn: |p| {
-            p.fin_again_restarts ^= true;
-            p.time_wait_ack = p.time_wait_ack.other();
-        },
-        matters: |s| s.took(&[Rule::Seq2t, Rule::Seq3, Rule::Ack14]),
-    },
-    Departure {
-        name: "last_ack_entry",
-        turn: |p| p.last_ack_entry = p.last_ack_entry.other(),
-        matters: |s| s.took(&[Rule::Close9]),
-    },
-    Departure {
-        name: "window_from_syn_ack",
-        turn: |p| p.window_from_syn_ack ^= true,
-        matters: |s| s.took(&[Rule::SegSs6]),
-    },
-    Departure {
-        name: "ack_at_zero_window",
-        turn: |p| p.ack_at_zero_window ^= true,
-        matters: |s| s.took(&[Rule::Seq4]),
-    },
-    Departure {
-        name: "user_timeout_resets",
-        turn: |p| p.user_timeout_resets ^= true,
-        matters: |s| s.took(&[Rule::TmoUser]),
-    },
-    Departure {
-        name: "syn_extras",
-        turn: |p| p.syn_extras = p.syn_extras.other(),
-        matters: |s| s.arrives(Flags::SYN),
-    },
-    Departure {
-        name: "partial_ack_in_last_ack",
-        turn: |p| p.partial_ack_in_last_ack ^= true,
-        matters: |s| s.took(&[Rule::Ack13]),
-    },
-    Departure {
-        name: "reset_before_fin",
-        turn: |p| p.reset_before_fin ^= true,
-        matters: |s| s.arrives(Flags::RST),
-    },
-    Departure {
-        name: "half_duplex_close",
-        turn: |p| p.half_duplex_close ^= true,
-        matters: |s| {
-            s.took(&[Rule::Close11, Rule::Txt2])
-                || (matches!(s.event, Event::Call(Call::Close { reader_gone: true }))
-                    && s.before.rcv.readable > 0)
-        },
-    },
-    Departure {
-        name: "time_wait",
-        turn: |p| {
-            let (minute, four) = (LINUX.limits.time_wait, RFC9293_INTENT.limits.time_wait);
-            p.limits.time_wait = if p.limits.time_wait == minute { four } else { minute };
-        },
-        matters: |s| s.entered(State::TimeWait) || s.took(&[Rule::Seq2t, Rule::Fin6, Rule::Ack14]),
-    },
-    Departure {
-        name: "fin_wait_2",
-        turn: |p| p.fin_wait_2 = if p.fin_wait_2.is_some() { None } else { LINUX.fin_wait_2 },
-        matters: |s| {
-            s.after.state == State::FinWait2
-                && s.after.rcv.reader_gone
-                && (s.before.state != State::FinWait2 || !s.before.rcv.reader_gone)
-        },
-    },
-    Departure {
-        name: "r2",
-        turn: |p| {
-            let (one, other) = (LINUX.limits, RFC9293_INTENT.limits);
-            let from = if p.limits.r2 == one.r2 { other } else { one };
-            (p.limits.r2, p.limits.r2_syn, p.limits.r2_syn_ack) = (from.r2, from.r2_syn, from.r2_syn_ack);
-        },
-        matters: |s| s.took(&[Rule::TmoRtx, Rule::TmoR2]),
-    },
-    Departure { name: "unanswered segment", turn: |_| {}, matters: |_| false },
-    Departure { name: "early retransmission", turn: |_| {}, matters: |_| false },
-    Departure { name: "options of a crossed SYN", turn: |_| {}, matters: |_| false },
-];
+departures! {
+    Rfc5961Rst "rfc5961_rst" None, |p| p.rfc5961_rst ^= true;
+    Rfc5961Syn "rfc5961_syn" None, |p| p.rfc5961_syn ^= true;
+    Rfc5961Ack "rfc5961_ack" Some(DeviationId::FastPathSkipsAckRange), |p| p.rfc5961_ack ^= true;
+    Rfc6191 "rfc6191" None, |p| p.rfc6191 ^= true;
+    Rfc1337 "rfc1337" Some(DeviationId::TimeWaitIgnoresReset), |p| p.rfc1337 ^= true;
+    Figure7 "figure_7" Some(DeviationId::CrossedSynAckChallenged), |p| p.figure_7 ^= true;
+    AfterReset "after_reset" None, |p| p.after_reset = p.after_reset.other();
+    ReturnToListen "syn_in_syn_received: return to LISTEN" None,
+        |p| p.syn_in_syn_received = SynInSynReceived::ReturnToListen;
+    Challenge "syn_in_syn_received: challenge" None,
+        |p| p.syn_in_syn_received = SynInSynReceived::Challenge;
+    ResetAndForget "syn_in_syn_received: reset and forget" Some(DeviationId::SynResetsHalfOpen),
+        |p| p.syn_in_syn_received = SynInSynReceived::ResetAndForget;
+    DuplicateSyn "duplicate_syn_draws_syn_ack" Some(DeviationId::CrossedSynAgainChallenged),
+        |p| p.duplicate_syn_draws_syn_ack ^= true;
+    BadAck "bad_ack" None, |p| p.bad_ack = p.bad_ack.other();
+    FinAgain "fin_again_restarts, time_wait_ack" None, |p| {
+        p.fin_again_restarts ^= true;
+        p.time_wait_ack = p.time_wait_ack.other();
+    };
+    LastAckEntry "last_ack_entry" Some(DeviationId::LastAckFinUnsent),
+        |p| p.last_ack_entry = p.last_ack_entry.other();
+    WindowFromSynAck "window_from_syn_ack" None, |p| p.window_from_syn_ack ^= true;
+    AckAtZeroWindow "ack_at_zero_window" None, |p| p.ack_at_zero_window ^= true;
+    UserTimeoutResets "user_timeout_resets" None, |p| p.user_timeout_resets ^= true;
+    SynExtras "syn_extras" Some(DeviationId::SynAckPayloadIgnored), |p| p.syn_extras = p.syn_extras.other();
+    PartialAck "partial_ack_in_last_ack" None, |p| p.partial_ack_in_last_ack ^= true;
+    ResetBeforeFin "reset_before_fin" Some(DeviationId::ResetBeyondExact), |p| p.reset_before_fin ^= true;
+    HalfDuplexClose "half_duplex_close" Some(DeviationId::UnreadDataReset), |p| p.half_duplex_close ^= true;
+    TimeWait "time_wait" Some(DeviationId::TimeWait60s), |p| {
+        let (minute, four) = (LINUX.limits.time_wait, RFC9293_INTENT.limits.time_wait);
+        p.limits.time_wait = if p.limits.time_wait == minute { four } else { minute };
+    };
+    FinWait2 "fin_wait_2" Some(DeviationId::FinWait2Timeout),
+        |p| p.fin_wait_2 = if p.fin_wait_2.is_some() { None } else { LINUX.fin_wait_2 };
+    R2 "r2" Some(DeviationId::SynTimeoutTooShort), |p| {
+        let (one, other) = (LINUX.limits, RFC9293_INTENT.limits);
+        let from = if p.limits.r2 == one.r2 { other } else { one };
+        (p.limits.r2, p.limits.r2_syn, p.limits.r2_syn_ack) = (from.r2, from.r2_syn, from.r2_syn_ack);
+    };
+    KeepAliveResets "keep_alive_resets" Some(DeviationId::KeepAliveReset), |p| p.keep_alive_resets ^= true;
+    HalfOpenRequests "half_open_requests" Some(DeviationId::HalfOpenAckFirst), |p| p.half_open_requests ^= true;
+    OldAck "handshake_by_old_ack" Some(DeviationId::HandshakeByOldAck), |p| p.handshake_by_old_ack ^= true;
+    LooseEdges "loose_edges" Some(DeviationId::LooseWindowEdges), |p| p.loose_edges ^= true;
+    AckFloor "ack_floor_by_acked" Some(DeviationId::AckFloorByAcked), |p| p.ack_floor_by_acked ^= true;
+    TimestampsOptional "timestamps_optional" Some(DeviationId::TimestampsOptional),
+        |p| p.timestamps_optional ^= true;
+    TextAfterFin "text_after_fin_resets" Some(DeviationId::TextAfterFinResets),
+        |p| p.text_after_fin_resets ^= true;
+    SecondFin "second_fin_unanswered" Some(DeviationId::SecondFinUnanswered),
+        |p| p.second_fin_unanswered ^= true;
+    LinearSyns "linear_syns" Some(DeviationId::SynLinearTimeouts), |p| {
+        let (some, none) = (LINUX_IN_DETAIL.limits.linear_syns, RFC9293_INTENT.limits.linear_syns);
+        p.limits.linear_syns = if p.limits.linear_syns == none { some } else { none };
+    };
+    Unanswered "unanswered segment" Some(DeviationId::RateLimitedAnswer), |_| {};
+    EarlyRetransmission "early retransmission" Some(DeviationId::TailLossProbe), |_| {};
+    CrossedOptions "options of a crossed SYN" Some(DeviationId::CrossedSynScalesWindow), |_| {};
+}
 
 /// A set of departures, by their places in [`DEPARTURES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Departures(u32);
+pub struct Departures(u64);
 
 impl Departures {
     /// None.
     pub const NONE: Self = Self(0);
+    /// All.
+    pub const ALL: Self = Self((1 << DEPARTURES.len()) - 1);
+    /// The timeout of a SYN that does not double at first (`tcp_retransmit_timer`).
+    pub const LINEAR_SYNS: Self = Self::at(Place::LinearSyns);
     /// A segment that was dropped stayed without the ACK that check 1 gives it (`tcp_oow_rate_limited`).
-    pub const UNANSWERED: Self = Self(1 << HABITS);
+    pub const UNANSWERED: Self = Self::at(Place::Unanswered);
     /// Something was sent again before the retransmission timeout and without three duplicate ACKs (RFC 8985).
-    pub const EARLY_RETRANSMISSION: Self = Self(1 << (HABITS + 1));
-
+    pub const EARLY_RETRANSMISSION: Self = Self::at(Place::EarlyRetransmission);
     /// The SYN,ACK of a simultaneous open repeats options of our own SYN that the peer's SYN did not offer (RFC 7323, 2.2).
-    pub const CROSSED_OPTIONS: Self = Self(1 << (HABITS + 2));
+    pub const CROSSED_OPTIONS: Self = Self::at(Place::CrossedOptions);
 
-    /// The departure at this place.
+    pub(super) const fn at(place: Place) -> Self {
+        Self(1 << place as u32)
+    }
+
+    /// The departure of this name, if there is one.
     #[must_use]
-    pub const fn of(index: usize) -> Self {
-        Self(1 << (index % DEPARTURES.len()))
+    pub fn named(name: &str) -> Option<Self> {
+        DEPARTURES.iter().position(|departure| departure.name == name).map(|place| Self(1 << place))
     }
 
     /// True when there is none.
@@ -231,6 +148,16 @@ impl Departures {
         Self(self.0 & !other.0)
     }
 
+    /// Each of the set by itself.
+    pub(super) fn each(self) -> impl Iterator<Item = Self> {
+        let mut left = self;
+        (0..self.len()).map(move |_| {
+            let lowest = Self(left.0 & left.0.wrapping_neg());
+            left = left.without(lowest);
+            lowest
+        })
+    }
+
     /// Those in the set.
     pub fn iter(self) -> impl Iterator<Item = &'static Departure> {
         DEPARTURES.iter().enumerate().filter(move |(n, _)| self.0 & (1 << n) != 0).map(|(_, d)| d)
@@ -247,31 +174,6 @@ impl Departures {
     }
 }
 
-/// The departures that could make a difference to this step.
-pub(super) fn that_matter(seen: &Seen<'_>) -> Departures {
-    let quiet = match seen.event {
-        // Text and ACKs of an open connection, as nearly all segments are: nothing to turn.
-        Event::Arrives(segment) => {
-            !segment.has(Flags::RST)
-                && !segment.has(Flags::SYN)
-                && matches!(seen.before.state, State::Established | State::CloseWait)
-                && !seen.took(&[Rule::Seq4, Rule::Ack1, Rule::Ack6, Rule::Txt2])
-        }
-        Event::Call(Call::Send { .. } | Call::Receive { .. } | Call::Open { .. } | Call::Status) => true,
-        _ => false,
-    };
-    let mut set = Departures::NONE;
-    if quiet {
-        return set;
-    }
-    for (index, departure) in DEPARTURES.iter().enumerate() {
-        if (departure.matters)(seen) {
-            set = set.with(Departures::of(index));
-        }
-    }
-    set
-}
-
 impl fmt::Display for Departures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -285,39 +187,72 @@ impl fmt::Display for Departures {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEPARTURES, Departures, HABITS};
-    use crate::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
+    use super::{DEPARTURES, Departures, Place};
+    use crate::profile::{LINUX, LINUX_IN_DETAIL, RFC9293_INTENT, RFC9293_LITERAL};
 
     #[test]
     fn a_switch_changes_a_profile_and_turned_again_changes_it_back() {
+        let habits = Place::Unanswered as usize;
         for (index, departure) in DEPARTURES.iter().enumerate() {
+            let one = Departures(1 << index);
             // One of three readings: turned there, not back.
             let one_of_three = departure.name.starts_with("syn_in_syn_received");
-            for profile in [RFC9293_LITERAL, RFC9293_INTENT, LINUX] {
-                let turned = Departures::of(index).apply(&profile);
-                assert_eq!(turned == profile, index >= HABITS || (one_of_three && turned == profile));
+            for profile in [RFC9293_LITERAL, RFC9293_INTENT, LINUX, LINUX_IN_DETAIL] {
+                let turned = one.apply(&profile);
+                assert_eq!(turned == profile, index >= habits || (one_of_three && turned == profile));
                 // The two switches of contradiction 7 turn together.
                 let both = turned.fin_again_restarts == profile.fin_again_restarts;
                 assert_eq!(both, turned.time_wait_ack == profile.time_wait_ack);
-                let again = Departures::of(index).apply(&turned);
+                let again = one.apply(&turned);
                 assert_eq!(again, if one_of_three { turned } else { profile }, "{}", departure.name);
             }
+            assert_eq!(Departures::named(departure.name), Some(one));
         }
     }
 
     #[test]
+    fn what_linux_does_in_detail_is_a_departure_each_and_says_where_the_kernel_does_it() {
+        let detail = [
+            ("keep_alive_resets", "tcp_keepalive_timer"),
+            ("half_open_requests", "tcp_check_req"),
+            ("handshake_by_old_ack", "tcp_rcv_state_process, tcp_ack"),
+            ("loose_edges", "tcp_sequence"),
+            ("ack_floor_by_acked", "tcp_ack"),
+            ("timestamps_optional", "tcp_validate_incoming"),
+            ("text_after_fin_resets", "tcp_rcv_state_process"),
+            ("second_fin_unanswered", "tcp_rcv_state_process"),
+            ("linear_syns", "tcp_retransmit_timer"),
+        ];
+        let mut all = Departures::NONE;
+        for (name, function) in detail {
+            let one = Departures::named(name).expect(name);
+            let linux = one.iter().next().and_then(|departure| departure.linux).expect(name);
+            assert_eq!(linux.deviation().function, function);
+            all = all.with(one);
+        }
+        let named = crate::Profile { name: LINUX_IN_DETAIL.name, ..LINUX };
+        assert_eq!(all.apply(&named), LINUX_IN_DETAIL);
+    }
+
+    #[test]
     fn a_set_of_departures() {
-        let (one, other) = (Departures::of(0), Departures::of(3));
+        let (one, other) = (Departures(1), Departures(8));
         let both = one.with(other);
         assert_eq!((both.len(), both.without(one), both.both(other)), (2, other, other));
         assert_eq!(both.with(one), both);
+        assert_eq!(both.each().collect::<Vec<_>>(), [one, other]);
         assert!(Departures::NONE.is_empty() && !both.is_empty());
+        assert_eq!((Departures::NONE.each().count(), Departures::ALL.iter().count()), (0, DEPARTURES.len()));
         assert_eq!(both.to_string(), "rfc5961_rst; rfc6191");
         assert_eq!(Departures::NONE.to_string(), "-");
+        assert_eq!(Departures::named("no such departure"), None);
         let habits = Departures::UNANSWERED.with(Departures::EARLY_RETRANSMISSION);
         assert_eq!(habits.to_string(), "unanswered segment; early retransmission");
+        let more = Departures::LINEAR_SYNS.with(Departures::CROSSED_OPTIONS);
+        assert_eq!(more.to_string(), "linear_syns; options of a crossed SYN");
     }
 
     extern crate std;
     use std::string::ToString;
+    use std::vec::Vec;
 }

@@ -7,6 +7,8 @@ use crate::event::Timer;
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::Tcb;
 
 /// A segment that has to leave: SYN, SYN+ACK, a reset, or the FIN of a CLOSE before the handshake is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,12 @@ impl Dues {
         if index < self.used {
             self.list.copy_within(index + 1..self.used, index);
             self.used -= 1;
+        }
+    }
+
+    fn forget_first(&mut self, many: usize) {
+        for _ in 0..many {
+            self.settle(0);
         }
     }
 
@@ -121,6 +129,35 @@ impl Candidate {
         self.tcb.timers = self.tcb.timers.without(Timer::DelayedAck);
     }
 
+    /// The connection may have ended unseen before this arrived, or its reader gone: a reset would tell.
+    pub(super) fn note_drawn(&mut self, terms: &Terms, segment: &Segment, now: u64) {
+        let unseen = !terms.tap.calls && !terms.tap.transitions && terms.tap.sent;
+        let there = !matches!(self.tcb.state, State::Closed | State::SynReceived);
+        if unseen && there && !segment.has(Flags::RST) {
+            self.drawn.owe(&segment.answering_reset(), now.saturating_add(terms.tolerance.prompt));
+        }
+    }
+
+    /// The same explanation for each way in which this reset may show that nobody was there any more when the segment
+    /// arrived that drew it. Whatever came after that draws its reset, too.
+    pub(super) fn ended_before(&self, reset: &Segment, now: u64) -> impl Iterator<Item = Self> {
+        let drawn = self.drawn.as_slice();
+        let drew = move |due: &Due| {
+            due.by >= now
+                && (due.seq, due.flags) == (reset.seq, reset.flags)
+                && (due.ack == reset.ack || !due.flags.has(Flags::ACK))
+        };
+        (0..drawn.len()).filter(move |index| drawn.get(*index).is_some_and(drew)).map(move |index| {
+            let mut ended = *self;
+            ended.tcb = Tcb::closed();
+            ended.dues = self.drawn;
+            ended.dues.forget_first(index + 1);
+            ended.forget((self.tcb.state, self.tcb.snd.nxt, self.tcb.rcv.nxt));
+            ended.guesses = ended.guesses.saturating_add(1);
+            ended
+        })
+    }
+
     /// What had to be seen before `now` and was not. A duty that Linux is known to neglect becomes a departure.
     pub(super) fn overdue(&mut self, terms: &Terms, now: u64) -> Result<(), Mismatch> {
         if terms.tap.sent {
@@ -128,7 +165,7 @@ impl Candidate {
                 return Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq });
             }
             if self.ack_by < now {
-                if self.duty == Duty::Must {
+                if self.duty == Duty::Must || !terms.allows(Departures::UNANSWERED) {
                     return Err(Mismatch::NoAck { expected: self.tcb.rcv.nxt });
                 }
                 self.departures = self.departures.with(Departures::UNANSWERED);
@@ -151,4 +188,59 @@ impl Candidate {
     pub(super) fn unshown(&self) -> Mismatch {
         Mismatch::NoTransition { from: self.shown, to: self.tcb.state }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dues, MAX_DUE};
+    use crate::segment::{Flags, Segment};
+    use crate::seq::Seq;
+
+    fn owing(segments: &[(Flags, u32)]) -> Dues {
+        let mut dues = Dues::NONE;
+        for (flags, seq) in segments {
+            dues.owe(&Segment::new(*flags, *seq, 0), 1_000);
+        }
+        dues
+    }
+
+    fn numbers<const N: usize>(dues: &Dues) -> [u32; N] {
+        assert_eq!(dues.as_slice().len(), N);
+        core::array::from_fn(|index| dues.as_slice()[index].seq.0)
+    }
+
+    #[test]
+    fn a_segment_is_owed_once_and_a_reset_for_each_that_draws_it() {
+        assert_eq!(numbers(&owing(&[(Flags::SYN, 5), (Flags::SYN, 5)])), [5]);
+        assert_eq!(numbers(&owing(&[(Flags::SYN, 5), (Flags::FIN_ACK, 5), (Flags::SYN, 6)])), [5, 5, 6]);
+        assert_eq!(numbers(&owing(&[(Flags::RST, 5), (Flags::RST, 5)])), [5, 5]);
+    }
+
+    #[test]
+    fn the_oldest_gives_way() {
+        let five = owing(&[1, 2, 3, 4, 5].map(|seq| (Flags::RST, seq)));
+        assert_eq!(numbers::<MAX_DUE>(&five), [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_has_left_is_settled_and_what_is_not_there_changes_nothing() {
+        let mut dues = owing(&[(Flags::SYN, 1), (Flags::RST, 2), (Flags::FIN_ACK, 3)]);
+        dues.settle(3);
+        assert_eq!(numbers(&dues), [1, 2, 3]);
+        dues.settle(1);
+        assert_eq!(numbers(&dues), [1, 3]);
+        dues.forget_first(1);
+        assert_eq!(numbers(&dues), [3]);
+    }
+
+    #[test]
+    fn a_tcb_that_goes_leaves_its_resets() {
+        let mut dues = owing(&[(Flags::SYN, 1), (Flags::RST, 2), (Flags::FIN_ACK, 3), (Flags::RST_ACK, 4)]);
+        dues.shift(100);
+        assert_eq!(numbers(&dues), [101, 2, 103, 4]);
+        dues.keep_resets();
+        assert_eq!(dues.as_slice().iter().map(|due| due.seq).collect::<std::vec::Vec<_>>(), [Seq(2), Seq(4)]);
+    }
+
+    extern crate std;
 }

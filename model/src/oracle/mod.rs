@@ -19,6 +19,7 @@ mod explain;
 mod hidden;
 mod moved;
 mod observation;
+mod readings;
 mod sent;
 mod set;
 mod verdict;
@@ -28,11 +29,11 @@ pub use departure::{DEPARTURES, Departure, Departures};
 pub use observation::{Kind, Numbers, Observation, Tap, Tolerance, Transition};
 pub use verdict::{Cause, Expected, Mismatch, Verdict, Violation};
 
+use advance::Machine;
 use candidate::Terms;
 use explain::Attempt;
 use set::Set;
 
-use crate::effect::Effects;
 use crate::profile::Profile;
 use crate::rule::Trail;
 use crate::state::State;
@@ -54,7 +55,7 @@ pub struct Oracle<const N: usize> {
     /// The present explanations, and room for the next ones.
     sets: [Set<N>; 2],
     present: usize,
-    effects: Effects,
+    machine: Machine,
     lost: Option<Cause>,
     granted: Departures,
     last: Option<Explanation>,
@@ -71,16 +72,24 @@ impl<const N: usize> Oracle<N> {
     #[must_use]
     pub fn with_tolerance(profile: &Profile, tap: Tap, tolerance: Tolerance) -> Self {
         let mut oracle = Self {
-            terms: Terms { profile: *profile, tap, tolerance },
+            terms: Terms { profile: *profile, tap, tolerance, allowed: Departures::ALL },
             sets: [Set::empty(), Set::empty()],
             present: 0,
-            effects: Effects::new(),
+            machine: Machine::new(),
             lost: None,
             granted: Departures::NONE,
             last: None,
         };
         oracle.know(Candidate::closed());
         oracle
+    }
+
+    /// The same oracle when only these departures may explain what the profile does not; with [`Departures::NONE`]
+    /// whatever departs from the profile is a violation.
+    #[must_use]
+    pub fn allowing(mut self, departures: Departures) -> Self {
+        self.terms.allowed = departures;
+        self
     }
 
     /// From here on the endpoint is known to be in exactly this condition; its timers start now (microseconds).
@@ -104,6 +113,12 @@ impl<const N: usize> Oracle<N> {
     #[must_use]
     pub fn departures(&self) -> Departures {
         self.granted
+    }
+
+    /// How many steps of the machine the observations so far have taken: what they cost.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.machine.steps
     }
 
     /// The last violation. Until the endpoint is in a known state again, [`Oracle::candidates`] are those that failed
@@ -134,10 +149,10 @@ impl<const N: usize> Oracle<N> {
             }
             return Verdict::Inconclusive(cause);
         }
-        let Self { terms, sets: [first, second], present, effects, granted, .. } = self;
+        let Self { terms, sets: [first, second], present, machine, granted, .. } = self;
         let (now, next) = if *present == 0 { (first, second) } else { (second, first) };
         next.clear();
-        let mut attempt = Attempt::new(terms, effects, next, observation, *granted);
+        let mut attempt = Attempt::new(terms, machine, next, observation, *granted);
         for candidate in now.as_slice() {
             attempt.explain(candidate);
         }

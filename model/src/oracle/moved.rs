@@ -4,55 +4,48 @@ use super::candidate::{Candidate, Terms};
 use super::observation::Transition;
 use super::verdict::Mismatch;
 use crate::event::Timer;
-use crate::profile::LastAckEntry;
 use crate::state::State;
 
 impl Candidate {
-    /// A transition that was shown.
-    pub(super) fn moves(&mut self, terms: &Terms, now: u64, transition: &Transition) -> Result<(), Mismatch> {
-        let Transition { from, to, numbers } = *transition;
-        self.absorb(terms, &numbers);
+    /// Whether the states allow it; the variables are still to be looked at.
+    pub(super) fn may_move(&self, terms: &Terms, transition: &Transition) -> Result<(), Mismatch> {
+        let Transition { from, to, .. } = *transition;
+        let state = self.tcb.state;
         if from != self.shown {
-            return Err(if self.shown == self.tcb.state {
-                Mismatch::From { expected: self.shown }
+            return Err(if self.shown == state {
+                Mismatch::From { expected: state }
             } else {
                 self.unshown()
             });
         }
-        let state = self.tcb.state;
-        if state == self.shown {
-            return self.moves_alone(terms, now, to);
+        if state != from {
+            let leads = to == state || between(from, to, state);
+            return if leads { Ok(()) } else { Err(Mismatch::To { expected: Some(state), seen: to }) };
         }
-        if to == state {
-            self.shown = to;
-            return self.check(terms, transition);
+        match (from, to) {
+            (State::CloseWait, State::LastAck) if self.wants_fin() => Ok(()),
+            (State::TimeWait, State::Closed) => {
+                let (earliest, _) = self.expiry(Timer::TimeWait, &terms.tolerance);
+                Err(Mismatch::TooEarly { timer: Timer::TimeWait, earliest })
+            }
+            _ => Err(Mismatch::To { expected: None, seen: to }),
         }
-        if between(from, to, state) {
-            self.shown = to;
-            return Ok(());
-        }
-        Err(Mismatch::To { expected: Some(state), seen: to })
     }
 
-    // No event is left to cause it: the FIN may leave, and that is all.
-    fn moves_alone(&mut self, terms: &Terms, now: u64, to: State) -> Result<(), Mismatch> {
-        let state = self.tcb.state;
-        if (state, to) == (State::CloseWait, State::LastAck) && self.wants_fin() {
-            let fits = self.window_room() > self.tcb.snd.queued
-                || !terms.tap.received
-                || terms.profile.last_ack_entry == LastAckEntry::AtOnce;
-            if fits {
-                self.tcb.state = State::LastAck;
-                self.shown = State::LastAck;
-                self.moved_at = now;
-                return Ok(());
+    /// A transition that was shown, and that the states allow.
+    pub(super) fn moves(&mut self, terms: &Terms, now: u64, transition: &Transition) -> Result<(), Mismatch> {
+        let to = transition.to;
+        self.absorb(terms, &transition.numbers);
+        if self.tcb.state == self.shown {
+            // No event is left to cause it: the FIN leaves, if there is room for it.
+            if self.window_room() <= self.tcb.snd.queued {
+                return Err(Mismatch::To { expected: None, seen: to });
             }
+            (self.tcb.state, self.shown, self.moved_at) = (to, to, now);
+            return Ok(());
         }
-        if (state, to) == (State::TimeWait, State::Closed) {
-            let (earliest, _) = self.expiry(Timer::TimeWait, &terms.tolerance);
-            return Err(Mismatch::TooEarly { timer: Timer::TimeWait, earliest });
-        }
-        Err(Mismatch::To { expected: None, seen: to })
+        self.shown = to;
+        if to == self.tcb.state { self.check(terms, transition) } else { Ok(()) }
     }
 
     /// The variables that a transition shows.

@@ -95,6 +95,17 @@ impl Tap {
     /// Segments and calls.
     pub const NO_TRANSITIONS: Self = Self { transitions: false, ..Self::FULL };
 
+    /// Those above, with their names; the first one is complete.
+    pub const NAMED: [(&'static str, Self); 7] = [
+        ("everything", Self::FULL),
+        ("nothing sent", Self::NOTHING_SENT),
+        ("nothing received", Self::NOTHING_RECEIVED),
+        ("no calls", Self::NO_CALLS),
+        ("no transitions", Self::NO_TRANSITIONS),
+        ("only transitions", Self::TRANSITIONS),
+        ("only segments", Self::SEGMENTS),
+    ];
+
     /// Whether what this tap shows includes observations of this kind.
     #[must_use]
     pub const fn shows(self, kind: &Kind) -> bool {

@@ -114,16 +114,10 @@ impl Step<'_> {
         self.send_ack();
     }
 
-    /// The reset that answers a segment (3.5.2): at the number it acknowledges, or acknowledging it.
+    /// The reset that answers a segment.
     pub(super) fn reset(&mut self, segment: &Segment) {
         debug_assert!(!segment.has(Flags::RST), "a reset never answers a reset");
-        let mut reset = if segment.has(Flags::ACK) {
-            Segment { seq: segment.ack, flags: Flags::RST, ..Segment::default() }
-        } else {
-            Segment { ack: segment.end(), flags: Flags::RST_ACK, ..Segment::default() }
-        };
-        reset.compartment = segment.compartment;
-        self.out.push(Effect::Send(reset));
+        self.out.push(Effect::Send(segment.answering_reset()));
     }
 
     /// `<SEQ=SND.NXT><CTL=RST>`

@@ -126,7 +126,6 @@ impl Step<'_> {
         let iss = ack.ack - 1;
         let syn = Segment {
             seq: ack.seq - 1,
-            flags: Flags::SYN,
             options: Options { mss: Some(mss), ..Options::default() },
             ..Segment::default()
         };

@@ -71,6 +71,23 @@ impl Default for Choices {
     }
 }
 
+impl Choices {
+    /// Whatever may be put off is: no text leaves, ACKs wait, and the ISS stands for one that is still to be chosen.
+    pub const LAZY: Self = Self {
+        iss: Seq(0x4000_0000),
+        delay_ack: true,
+        ack_out_of_order: false,
+        hold_out_of_order: true,
+        text_on_syn: false,
+        congestion_window: 0,
+        burst: 0,
+        valid_cookie: None,
+        valid_fast_open: false,
+        fast_open: None,
+        listener: true,
+    };
+}
+
 /// One event. `now` is in microseconds on any clock that does not go back; `out` is cleared first.
 pub fn step(
     tcb: &mut Tcb,

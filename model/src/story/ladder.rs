@@ -107,8 +107,8 @@ impl<'a> Ladder<'a> {
             return self.segment(at, here, &label, (side.other(), "(lost)", "X"));
         }
         let later = self.pair.log.iter().enumerate().skip(index + 1);
-        let quiet =
-            |e: &Entry| e.at == at && e.side == side && matches!(e.what, What::Told(_) | What::Started(..));
+        // What follows at once is of the same event.
+        let quiet = |e: &Entry| matches!(e.what, What::Told(_) | What::Started(..));
         match later.into_iter().find(|(_, e)| !quiet(e)) {
             Some((found, next)) if !self.pair.loops && self.carries(entry, next) => {
                 self.segment(at, here, &label, (next.side, next.after.name(), "-->"));
@@ -298,5 +298,17 @@ fn told(signal: Signal) -> String {
         Signal::Closed => "CLOSE done".to_string(),
         Signal::DeliveryProblem => "delivery is in trouble (R1)".to_string(),
         Signal::SoftError => "soft error".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn texts_stand_at_their_columns_and_never_touch() {
+        assert_eq!(line(&[(2, "a"), (5, ""), (6, "b")]), "  a   b");
+        assert_eq!(line(&[(0, "long"), (2, "b")]), "long b");
+        assert_eq!(line(&[(0, "a")]), "a");
     }
 }

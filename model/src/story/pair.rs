@@ -105,7 +105,6 @@ pub enum What {
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     at: u64,
-    order: u64,
     to: Side,
     segment: Segment,
 }
@@ -126,7 +125,6 @@ pub struct Pair {
     ends: [End; 2],
     flights: Vec<Flight>,
     fates: [Vec<Fate>; 2],
-    order: u64,
 }
 
 /// The most events of one stretch: two ends that answer each other's ACKs would never stop.
@@ -155,7 +153,6 @@ impl Pair {
             ends: [end(100), end(300)],
             flights: Vec::new(),
             fates: [Vec::new(), Vec::new()],
-            order: 0,
         }
     }
 
@@ -262,8 +259,8 @@ impl Pair {
 
     /// The next arrival or expiry, if it comes by then.
     fn advance(&mut self, until: u64) -> bool {
-        let flight =
-            self.flights.iter().enumerate().min_by_key(|(_, f)| (f.at, f.order)).map(|(n, f)| (n, f.at));
+        // Of those that arrive at once the first to leave is the first in the list, and that is what is found.
+        let flight = self.flights.iter().enumerate().min_by_key(|(_, f)| f.at).map(|(n, f)| (n, f.at));
         let timer = self.next_deadline(&[]);
         match (flight, timer) {
             (Some((index, at)), deadline) if at <= until && deadline.is_none_or(|(t, ..)| at <= t) => {
@@ -356,9 +353,8 @@ impl Pair {
             Fate::Late(extra) => extra,
         };
         let to = if self.loops { side } else { side.other() };
-        self.order += 1;
         let at = self.now.saturating_add(self.latency).saturating_add(extra);
-        self.flights.push(Flight { at, order: self.order, to, segment });
+        self.flights.push(Flight { at, to, segment });
     }
 
     /// The states that an end went through, each once for every change.

@@ -54,7 +54,7 @@ fn config(random: &mut Random) -> Config {
 }
 
 /// A run: calls, losses and repetitions by the seed.
-fn play(seed: u64, profile: Profile) -> Pair {
+pub fn play(seed: u64, profile: Profile) -> Pair {
     let random = &mut Random(seed);
     let mut pair = Pair::new(profile);
     let loss = random.of(&[0, 5, 20]);
@@ -205,20 +205,18 @@ fn runs(seeds: core::ops::Range<u64>, taps: &[(&str, Tap)]) {
 
 #[test]
 fn random_runs_seen_in_full_conform() {
-    runs(0..600, &[("everything", Tap::FULL)]);
+    runs(0..600, &Tap::NAMED[..1]);
 }
 
 #[test]
 fn random_runs_seen_in_part_are_no_violations() {
-    runs(
-        0..200,
-        &[
-            ("nothing sent", Tap::NOTHING_SENT),
-            ("nothing received", Tap::NOTHING_RECEIVED),
-            ("no calls", Tap::NO_CALLS),
-            ("no transitions", Tap::NO_TRANSITIONS),
-            ("only transitions", Tap::TRANSITIONS),
-            ("only segments", Tap::SEGMENTS),
-        ],
-    );
+    runs(0..200, &Tap::NAMED[1..]);
+}
+
+/// A half-open connection that replaced a TIME-WAIT goes back there (MAY-2): rare enough to be named.
+#[test]
+fn runs_that_fall_back_to_time_wait() {
+    for seed in [24_294, 33_987, 75_357] {
+        runs(seed..seed + 1, &Tap::NAMED);
+    }
 }

@@ -24,16 +24,8 @@ fn every_story_conforms_at_both_ends() {
 
 #[test]
 fn with_a_tap_missing_no_story_is_a_violation() {
-    let taps = [
-        ("nothing sent", Tap::NOTHING_SENT),
-        ("nothing received", Tap::NOTHING_RECEIVED),
-        ("no calls", Tap::NO_CALLS),
-        ("no transitions", Tap::NO_TRANSITIONS),
-        ("only transitions", Tap::TRANSITIONS),
-        ("only segments", Tap::SEGMENTS),
-    ];
     let mut bad = 0;
-    for (name, tap) in taps {
+    for (name, tap) in Tap::NAMED {
         let (mut conforming, mut all) = (0, 0);
         for story in stories() {
             let pair = story.play();

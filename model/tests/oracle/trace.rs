@@ -45,8 +45,14 @@ pub fn through(trace: &[Observation], tap: Tap) -> Vec<Observation> {
 
 /// The verdict on every observation.
 pub fn judge(trace: &[Observation], profile: &Profile, tap: Tap) -> Vec<Verdict> {
+    judge_and_count(trace, profile, tap).0
+}
+
+/// The same, and the steps of the machine that it took.
+pub fn judge_and_count(trace: &[Observation], profile: &Profile, tap: Tap) -> (Vec<Verdict>, u64) {
     let mut oracle = Oracle::<PLACES>::new(profile, tap);
-    trace.iter().map(|observation| oracle.observe(observation)).collect()
+    let verdicts = trace.iter().map(|observation| oracle.observe(observation)).collect();
+    (verdicts, oracle.steps())
 }
 
 /// The trace with its verdicts, up to the first violation, for messages.

@@ -2,20 +2,21 @@
 //! cannot be judged.
 
 use model::oracle::{
-    Cause, Expected, Kind, Mismatch, Numbers, Observation, Tap, Tolerance, Transition, Verdict, Violation,
+    Cause, Departures, Expected, Kind, Mismatch, Numbers, Observation, Tap, Tolerance, Transition, Verdict,
+    Violation,
 };
 use model::profile::{LINUX, RFC9293_INTENT, RFC9293_LITERAL};
 use model::segment::{Options, Timestamps};
 use model::story::{Side, Story, stories};
 use model::{Call, Config, Flags, Oracle, Profile, Rule, Segment, Seq, State, Tcb, Timer};
 
-use crate::trace;
+use crate::{support, trace};
 
-fn seen(at: u64, kind: Kind) -> Observation {
+pub fn seen(at: u64, kind: Kind) -> Observation {
     Observation { at, kind }
 }
 
-fn moves(from: State, to: State) -> Kind {
+pub fn moves(from: State, to: State) -> Kind {
     Kind::Transition(Transition { from, to, numbers: Numbers::default() })
 }
 
@@ -76,7 +77,7 @@ fn every_difference_between_profiles_is_a_departure_with_a_name() {
 }
 
 /// A connection to ESTABLISHED as its client sees it, numbers of the RFC's figures.
-fn client() -> [Observation; 6] {
+pub fn client() -> [Observation; 6] {
     [
         seen(0, Kind::Call(Call::connect(Config::DEFAULT))),
         seen(0, moves(State::Closed, State::SynSent)),
@@ -87,7 +88,7 @@ fn client() -> [Observation; 6] {
     ]
 }
 
-fn watching(tap: Tap) -> Oracle<8> {
+pub fn watching(tap: Tap) -> Oracle<8> {
     let mut oracle = Oracle::new(&RFC9293_INTENT, tap);
     for observation in client().iter().filter(|observation| tap.shows(&observation.kind)) {
         let verdict = oracle.observe(observation);
@@ -98,7 +99,7 @@ fn watching(tap: Tap) -> Oracle<8> {
 
 #[track_caller]
 #[expect(clippy::panic, reason = "a test's helper")]
-fn violation(verdict: Verdict) -> Violation {
+pub fn violation(verdict: Verdict) -> Violation {
     let Verdict::Violation(violation) = verdict else { panic!("{verdict}") };
     violation
 }
@@ -266,7 +267,7 @@ fn a_restart_forgets_and_the_next_segment_meets_a_closed_port() {
 /// A listener's SYN,ACK with these options, to a SYN with those.
 fn answers(offered: Options, answered: Options) -> (Verdict, Oracle<8>) {
     let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
-    let config = Config { window_scale: Some(7), timestamps: true, ..Config::DEFAULT };
+    let config = Config { window_scale: Some(7), timestamps: true, sack: true, ..Config::DEFAULT };
     let syn = Segment { options: offered, ..Segment::new(Flags::SYN, 300, 0) };
     let syn_ack = Segment { options: answered, ..Segment::new(Flags::SYN_ACK, 100, 301) };
     let kinds = [
@@ -294,8 +295,163 @@ fn a_syn_ack_answers_what_was_offered_and_nothing_else() {
     let (verdict, oracle) = answers(scale, Options { window_scale: Some(7), ..Options::default() });
     assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
     assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.scale == Some((3, 7))));
+    let sack = Options { sack_permitted: true, ..Options::default() };
+    for (answered, agreed) in [(sack, true), (Options::default(), false)] {
+        let (verdict, oracle) = answers(sack, answered);
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
+        assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.sack == agreed));
+    }
     // What was offered may be left unanswered.
     let (verdict, oracle) = answers(stamps, Options::default());
     assert!(matches!(verdict, Verdict::Conforming(_)), "{verdict}");
     assert!(oracle.candidates().iter().all(|candidate| candidate.tcb().agreed.timestamps.is_none()));
+}
+
+/// What the explanation without departures would allow next.
+fn expected(oracle: &Oracle<8>) -> Vec<Expected> {
+    let plain = oracle.candidates().iter().find(|candidate| candidate.departures().is_empty());
+    plain.map(|candidate| candidate.expected(&Tolerance::DEFAULT).collect()).unwrap_or_default()
+}
+
+#[test]
+fn what_is_expected_next_is_told_in_full() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    oracle.observe(&client()[0]);
+    let syn = Seq(0x4000_0000);
+    assert_eq!(
+        expected(&oracle),
+        [
+            Expected::Transition(State::Closed, State::SynSent),
+            Expected::Segment(Flags::SYN, syn, 500_000),
+            Expected::Again(syn, syn + 1),
+            Expected::Expiry(Timer::Retransmit, 950_000, 2_150_000),
+        ]
+    );
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(1_000_000, Kind::Call(Call::send(10))));
+    assert_eq!(expected(&oracle), [Expected::Text(Seq(101), 10)]);
+    oracle.observe(&seen(1_000_000, Kind::Call(Call::CLOSE)));
+    oracle.observe(&seen(1_000_000, moves(State::Established, State::FinWait1)));
+    assert_eq!(expected(&oracle), [Expected::Text(Seq(101), 10), Expected::Fin(Seq(111))]);
+    oracle.observe(&seen(1_000_000, Kind::Sent(Segment::new(Flags::FIN_ACK, 101, 301).text(10))));
+    let again = Expected::Again(Seq(101), Seq(112));
+    assert_eq!(expected(&oracle), [again, Expected::Expiry(Timer::Retransmit, 1_950_000, 3_150_000)]);
+    let mut oracle = watching(Tap::FULL);
+    oracle.observe(&seen(1_000_000, Kind::Received(Segment::new(Flags::ACK, 301, 101).text(10))));
+    assert_eq!(expected(&oracle), [Expected::Ack(Seq(311), 1_500_000)]);
+}
+
+#[test]
+fn a_missing_verdict_says_why() {
+    let words =
+        [Cause::Gap, Cause::Overflow, Cause::Derailed].map(|cause| Verdict::Inconclusive(cause).to_string());
+    assert_eq!(words, ["inconclusive (gap)", "inconclusive (overflow)", "inconclusive (derailed)"]);
+}
+
+/// A listener that keeps nothing of a SYN: whether an ACK carries a valid cookie only the endpoint knows.
+#[test]
+fn an_ack_with_a_cookie_establishes_or_is_reset() {
+    let profile = Profile { syn_cookies: true, ..RFC9293_INTENT };
+    let mut oracle = Oracle::<8>::new(&profile, Tap::FULL);
+    for kind in [
+        Kind::Call(Call::listen(Config::DEFAULT)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+        Kind::Sent(Segment::new(Flags::SYN_ACK, 100, 301)),
+        Kind::Received(Segment::new(Flags::ACK, 301, 101)),
+    ] {
+        let verdict = oracle.observe(&seen(1_000, kind));
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{kind}: {verdict}");
+    }
+    let mut invalid = oracle.clone();
+    let valid = oracle.observe(&seen(1_000, moves(State::Listen, State::Established)));
+    assert_eq!(valid.to_string(), "conforming (-)");
+    assert_eq!(oracle.candidates()[0].tcb().agreed.peer_mss, 536);
+    let reset = Segment::new(Flags::RST, 101, 0);
+    assert_eq!(invalid.observe(&seen(1_000, Kind::Sent(reset))).to_string(), "conforming (-)");
+    assert!(invalid.observe(&seen(1_000, moves(State::Listen, State::Established))).is_violation());
+}
+
+/// The FIN of a CLOSE in SYN-RECEIVED is not acknowledged before it has left.
+#[test]
+fn what_is_acknowledged_has_been_sent() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    for kind in [
+        Kind::Call(Call::listen(Config::DEFAULT)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+        moves(State::Listen, State::SynReceived),
+        Kind::Sent(Segment::new(Flags::SYN_ACK, 100, 301)),
+        Kind::Call(Call::CLOSE),
+        moves(State::SynReceived, State::FinWait1),
+    ] {
+        let verdict = oracle.observe(&seen(1_000, kind));
+        assert!(matches!(verdict, Verdict::Conforming(_)), "{kind}: {verdict}");
+    }
+    let ack = |number| Kind::Received(Segment::new(Flags::ACK, 301, number));
+    let of_the_syn = oracle.clone().observe(&seen(1_000, ack(101)));
+    assert!(matches!(of_the_syn, Verdict::Conforming(_)), "{of_the_syn}");
+    let found = violation(oracle.clone().observe(&seen(1_000, ack(102))));
+    assert_eq!(found.mismatch, Mismatch::NoSegment { flags: Flags::FIN_ACK, seq: Seq(101) });
+    // It leaves alone.
+    for (flags, len) in [(Flags::ACK, 1), (Flags::FIN_ACK, 1)] {
+        let other = Kind::Sent(Segment::new(flags, 101, 301).text(len));
+        let found = violation(oracle.clone().observe(&seen(1_000, other)));
+        assert_eq!(found.mismatch, Mismatch::Flags { seen: flags });
+    }
+    oracle.observe(&seen(1_000, Kind::Sent(Segment::new(Flags::FIN_ACK, 101, 301))));
+    assert!(!oracle.observe(&seen(1_000, ack(102))).is_violation());
+}
+
+#[test]
+fn a_syn_ack_carries_no_text() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    for kind in [
+        Kind::Call(Call::listen(Config::DEFAULT)),
+        moves(State::Closed, State::Listen),
+        Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+        moves(State::Listen, State::SynReceived),
+    ] {
+        oracle.observe(&seen(1_000, kind));
+    }
+    let syn_ack = Segment::new(Flags::SYN_ACK, 100, 301);
+    let found = violation(oracle.clone().observe(&seen(1_000, Kind::Sent(syn_ack.text(5)))));
+    assert_eq!(found.mismatch, Mismatch::Flags { seen: Flags::SYN_ACK });
+    assert!(!oracle.observe(&seen(1_000, Kind::Sent(syn_ack))).is_violation());
+}
+
+/// The SYN,ACK of a simultaneous open repeats the options of our SYN, which the peer's did not offer.
+#[test]
+fn a_crossed_syn_ack_with_options_of_its_own_is_a_departure() {
+    let options = Options { window_scale: Some(7), ..Options::default() };
+    let config = Config { window_scale: Some(7), ..Config::DEFAULT };
+    let crossed = |allowed| {
+        let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL).allowing(allowed);
+        for kind in [
+            Kind::Call(Call::connect(config)),
+            moves(State::Closed, State::SynSent),
+            Kind::Sent(Segment { options, ..Segment::new(Flags::SYN, 100, 0) }),
+            Kind::Received(Segment::new(Flags::SYN, 300, 0)),
+            moves(State::SynSent, State::SynReceived),
+        ] {
+            oracle.observe(&seen(1_000, kind));
+        }
+        let answer = Segment { options, ..Segment::new(Flags::SYN_ACK, 100, 301) };
+        oracle.observe(&seen(1_000, Kind::Sent(answer)))
+    };
+    assert_eq!(crossed(Departures::ALL).to_string(), "deviation (options of a crossed SYN: -)");
+    assert_eq!(violation(crossed(Departures::NONE)).mismatch, Mismatch::Option);
+}
+
+/// The next incarnation begins beyond the numbers of the one that waited (MAY-2).
+#[test]
+fn a_reopened_time_wait_goes_on_beyond_its_old_numbers() {
+    let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL);
+    oracle.adopt(&support::tcb(State::TimeWait), 0);
+    oracle.observe(&seen(1_000, Kind::Received(Segment::new(Flags::SYN, 90_000, 0))));
+    oracle.observe(&seen(1_000, moves(State::TimeWait, State::SynReceived)));
+    let answer = |iss| Kind::Sent(Segment::new(Flags::SYN_ACK, iss, 90_001));
+    let found = violation(oracle.clone().observe(&seen(1_000, answer(1_002))));
+    assert_eq!(found.mismatch, Mismatch::Sequence { expected: Seq(1_003), seen: Seq(1_002) });
+    assert_eq!(oracle.observe(&seen(1_000, answer(1_003))).class(), "conforming");
 }

@@ -380,6 +380,18 @@ fn aborts() -> Vec<Row> {
             .next(State::Closed)
             .sends(&["<SEQ=1101><CTL=RST>"])
             .signals(&[Signal::SendFailed(CallError::Reset)]),
+        row(
+            "abort-3",
+            {
+                let mut t = tcb(State::Established);
+                t.config.compartment = 3;
+                t
+            },
+            call(Call::Abort),
+        )
+        .next(State::Closed)
+        .sends(&["<SEQ=1001><CTL=RST>"])
+        .holds(|_, out| out.iter().any(|it| matches!(it, Effect::Send(reset) if reset.compartment == 3))),
         row("abort-3", queued_at_closed_window(State::Established, 10), call(Call::Abort))
             .next(State::Closed)
             .sends(&["<SEQ=1001><CTL=RST>"])

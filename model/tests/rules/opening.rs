@@ -79,7 +79,10 @@ fn listen() -> Vec<Row> {
         row("seg-li-3c", listener, arrives(segment(Flags::SYN, 5000, 0)))
             .profile(|p| p.syn_cookies = true)
             .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])
-            .holds(|tcb, _| *tcb == Tcb::listening(CONFIG, Remote::Unspecified)),
+            .holds(|tcb, out| {
+                let offers = |it: &Effect| matches!(it, Effect::Send(sent) if (sent.window, sent.options.mss) == (10_000, Some(1000)));
+                *tcb == Tcb::listening(CONFIG, Remote::Unspecified) && out.iter().any(offers)
+            }),
         row("seg-li-4", listener, arrives(segment(Flags::SYN, 5000, 0)))
             .next(State::SynReceived)
             .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])

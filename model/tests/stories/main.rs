@@ -99,6 +99,36 @@ fn every_ladder_is_the_reviewed_one() {
     }
 }
 
+/// Without the rules the same rows are left.
+#[test]
+fn a_ladder_without_rules_has_all_other_rows() {
+    for story in stories() {
+        let pair = story.play();
+        let whole = ladder_with_rules(&pair);
+        let rest = whole.lines().filter(|line| !line.trim_start().starts_with('[')).fold(
+            String::new(),
+            |mut text, line| {
+                text += line;
+                text.push('\n');
+                text
+            },
+        );
+        assert_eq!(ladder(&pair), rest, "{}", story.name);
+    }
+}
+
+/// Of two segments that leave at once each is drawn where it leaves, and again where it arrives.
+#[test]
+fn a_burst_is_on_its_way_together() {
+    let mut pair = Pair::new(model::profile::RFC9293_INTENT);
+    pair.establish();
+    let before = ladder(&pair).matches("...").count();
+    pair.call(Side::A, model::Call::send(2_000));
+    pair.settle();
+    // Two and their two ACKs.
+    assert_eq!(ladder(&pair).matches("...").count() - before, 8, "{}", ladder(&pair));
+}
+
 #[test]
 fn names_are_unique_and_every_story_ends() {
     let names: Vec<&str> = stories().iter().map(|story| story.name).collect();

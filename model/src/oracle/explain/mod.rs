@@ -3,14 +3,12 @@
 mod expiries;
 mod received;
 
-use super::Tap;
+use super::advance::Machine;
 use super::candidate::{Candidate, Terms};
-use super::departure::{DEPARTURES, Departures};
-use super::hidden::Guesses;
-use super::observation::{Kind, Observation, Transition};
+use super::departure::Departures;
+use super::observation::{Kind, Observation, Tap, Transition};
 use super::set::Set;
 use super::verdict::{Mismatch, Violation};
-use crate::effect::Effects;
 use crate::event::{Call, Event};
 use crate::rule::Trail;
 use crate::segment::Flags;
@@ -27,7 +25,7 @@ const MAX_UNPROVEN: u32 = 2;
 /// An observation being explained.
 pub(super) struct Attempt<'a, const N: usize> {
     terms: &'a Terms,
-    out: &'a mut Effects,
+    machine: &'a mut Machine,
     next: &'a mut Set<N>,
     observation: &'a Observation,
     proven: Departures,
@@ -40,12 +38,21 @@ pub(super) struct Attempt<'a, const N: usize> {
 impl<'a, const N: usize> Attempt<'a, N> {
     pub(super) fn new(
         terms: &'a Terms,
-        out: &'a mut Effects,
+        machine: &'a mut Machine,
         next: &'a mut Set<N>,
         observation: &'a Observation,
         proven: Departures,
     ) -> Self {
-        Self { terms, out, next, observation, proven, nearest: None, found: false, granted: Departures::NONE }
+        Self {
+            terms,
+            machine,
+            next,
+            observation,
+            proven,
+            nearest: None,
+            found: false,
+            granted: Departures::NONE,
+        }
     }
 
     /// Where the explanation with the fewest departures fails.
@@ -62,6 +69,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
             self.fail(&candidate, mismatch);
             return;
         }
+        candidate.open_unknown_windows(self.terms);
         self.granted = candidate.departures;
         self.found = false;
         self.explain_from(&candidate, 0);
@@ -72,11 +80,10 @@ impl<'a, const N: usize> Attempt<'a, N> {
         // A stimulus finds the connection as unseen ones may have left it: afterwards is too late to guess that. And of
         // all ends only an abort sends a reset.
         let eager = match self.observation.kind {
-            Kind::Call(_) if !tap.transitions => 1,
             // An end and another beginning.
             Kind::Received(segment) if segment.has(Flags::SYN) && !tap.transitions => 2,
             Kind::Received(_) => 1,
-            Kind::Transition(Transition { to: State::Closed, .. }) => 1,
+            Kind::Transition(Transition { to: State::Closed, .. }) if tap.sent => 1,
             _ => 0,
         };
         let mut unseen = 1;
@@ -108,66 +115,61 @@ impl<'a, const N: usize> Attempt<'a, N> {
 
     /// With exactly so many unseen events before it.
     fn explain_from(&mut self, candidate: &Candidate, unseen: u8) {
-        let terms = self.terms;
-        let mut candidate = *candidate;
-        if terms.tap != Tap::FULL {
-            candidate.open_unknown_windows(terms);
-        }
-        match self.overdue(&candidate) {
-            Some((timer, _)) if !terms.tap.transitions => return self.expire(&candidate, timer, unseen),
-            Some((timer, latest)) if candidate.shown == candidate.tcb.state => {
-                return self.fail(&candidate, Mismatch::TooLate { timer, latest });
-            }
-            _ => {}
+        match self.overdue(candidate) {
+            Some((timer, _)) if !self.terms.tap.transitions => return self.expire(candidate, timer, unseen),
+            Some((timer, latest)) => return self.fail(candidate, Mismatch::TooLate { timer, latest }),
+            None => {}
         }
         if unseen == 0 {
-            if let Err(mismatch) = self.direct(&candidate) {
-                self.fail(&candidate, mismatch);
+            if let Err(mismatch) = self.direct(candidate) {
+                self.fail(candidate, mismatch);
             }
-        } else {
-            self.guess(&candidate, unseen - 1);
-            if !terms.tap.sent && candidate.wants_fin() {
-                let mut sent = candidate;
+        } else if self.is_settled(candidate) {
+            if let Kind::Sent(segment) = &self.observation.kind {
+                for mut ended in candidate.ended_before(segment, self.observation.at) {
+                    self.push(&mut ended);
+                }
+            }
+            self.guess(candidate, unseen - 1);
+            if !self.terms.tap.sent && candidate.wants_fin() {
+                let mut sent = *candidate;
                 sent.fin_sent_unseen();
                 self.guess(&sent, unseen - 1);
             }
-            if let Some(closed) = candidate.closed_before_the_handshake(terms) {
+            if let Some(closed) = candidate.closed_before_the_handshake(self.terms, false) {
                 self.guess(&closed, unseen - 1);
             }
         }
-        self.expiries(&candidate, unseen);
+        self.expiries(candidate, unseen);
+    }
+
+    /// A stimulus, seen or not, finds no transition unshown: whatever the one before caused has been seen by now.
+    fn is_settled(&self, candidate: &Candidate) -> bool {
+        !self.terms.tap.transitions || candidate.shown == candidate.tcb.state
     }
 
     fn guess(&mut self, candidate: &Candidate, unseen: u8) {
-        let mut guesses = Guesses::none();
-        candidate.guess(self.terms, &self.observation.kind, &mut guesses);
-        let mut index = 0;
-        while let Some(event) = guesses.get(index) {
-            index += 1;
-            self.explain_guess(candidate, &event, unseen);
-            if matches!(event, Event::Call(Call::Close { reader_gone: true })) {
-                // With text left unread it is a reset (SHLD-3).
-                let mut unread = *candidate;
-                unread.tcb.rcv.readable = 1;
-                self.explain_guess(&unread, &event, unseen);
-            }
-        }
+        let (terms, observation) = (self.terms, self.observation);
+        candidate.guess(terms, &observation.kind, &mut |before, event| {
+            self.explain_guess(before, &event, unseen);
+        });
     }
 
-    fn explain_guess(&mut self, candidate: &Candidate, event: &Event, unseen: u8) {
-        let mut guessed = *candidate;
+    fn explain_guess(&mut self, before: &Candidate, event: &Event, unseen: u8) {
+        let mut guessed = *before;
         guessed.guesses = guessed.guesses.saturating_add(1);
         if let Event::Expires(timer) = event {
             guessed.tcb.timers = guessed.tcb.timers.with(*timer);
         }
         // Text that came unseen came before the user went: afterwards it would have been answered by a reset.
         let gone = guessed.tcb.rcv.reader_gone;
-        let text = matches!(event, Event::Arrives(segment) if segment.len > 0);
+        let open = guessed.tcb.state.is_synchronized();
+        let text = open && matches!(event, Event::Arrives(segment) if segment.len > 0);
         guessed.tcb.rcv.reader_gone &= !text;
-        guessed.run(self.terms, self.out, self.observation.at, event);
+        guessed.run(self.terms, self.machine, self.observation.at, event);
         guessed.tcb.rcv.reader_gone |= gone && text && guessed.tcb.state.is_synchronized();
-        remember_offer(candidate, &mut guessed, event);
-        if !guessed.same(candidate) {
+        remember_offer(before, &mut guessed, event);
+        if !guessed.same(before) {
             self.explain_from(&guessed, unseen);
         }
     }
@@ -189,50 +191,51 @@ impl<'a, const N: usize> Attempt<'a, N> {
             Kind::Icmp(error) => self.event(candidate, &Event::Icmp(*error)),
             Kind::Sent(segment) => {
                 let mut after = *candidate;
-                after.sends(self.terms, self.out, at, segment)?;
-                self.push(&after);
+                after.sends(self.terms, self.machine, at, segment)?;
+                self.push(&mut after);
                 Ok(())
             }
             Kind::Transition(transition) => {
+                candidate.may_move(self.terms, transition)?;
                 let mut after = *candidate;
                 after.moves(self.terms, at, transition)?;
-                self.push(&after);
+                self.push(&mut after);
                 Ok(())
             }
             Kind::Quiet | Kind::Restart | Kind::Gap => {
-                self.push(candidate);
+                let mut after = *candidate;
+                self.push(&mut after);
                 Ok(())
             }
         }
     }
 
-    /// A stimulus finds no transition unshown: whatever the one before caused has been seen by now.
     fn event(&mut self, candidate: &Candidate, event: &Event) -> Result<(), Mismatch> {
-        if self.terms.tap.transitions && candidate.shown != candidate.tcb.state {
+        if !self.is_settled(candidate) {
             return Err(candidate.unshown());
         }
         let mut after = *candidate;
-        after.run(self.terms, self.out, self.observation.at, event);
+        after.run(self.terms, self.machine, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
         if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
             after.note_refused(candidate.tcb.rcv.nxt, segment);
+            after.note_drawn(self.terms, segment, self.observation.at);
         }
-        for way in each(after.other_ways(candidate, event)) {
+        for way in after.other_ways(self.terms, candidate, event).each() {
             if self.push_other(candidate, &after, event, way) {
                 after.kept = after.kept.with(way);
             }
         }
-        self.push(&after);
+        self.push(&mut after);
         Ok(())
     }
 
-    fn push(&mut self, candidate: &Candidate) {
+    fn push(&mut self, candidate: &mut Candidate) {
         self.found |= candidate.departures == self.granted;
-        let mut candidate = *candidate;
         if !self.terms.tap.transitions {
             candidate.shown = candidate.tcb.state;
         }
-        self.next.push(&candidate);
+        self.next.push(candidate);
     }
 
     /// The event under another reading; false when that makes no difference.
@@ -242,30 +245,26 @@ impl<'a, const N: usize> Attempt<'a, N> {
         if !self.is_plausible(&other) {
             return false;
         }
-        other.run(self.terms, self.out, self.observation.at, event);
+        other.run(self.terms, self.machine, self.observation.at, event);
         remember_offer(before, &mut other, event);
         let differs = !other.same(after);
         if differs {
-            self.push(&other);
+            self.push(&mut other);
         }
         differs
     }
 }
 
-/// Each of a set by itself.
-fn each(departures: Departures) -> impl Iterator<Item = Departures> {
-    (0..if departures.is_empty() { 0 } else { DEPARTURES.len() })
-        .map(Departures::of)
-        .filter(move |one| one.without(departures).is_empty())
-}
-
 impl Candidate {
     /// A CLOSE behind text that waits for the handshake may have gone unseen (close-5).
-    fn closed_before_the_handshake(&self, terms: &Terms) -> Option<Self> {
+    fn closed_before_the_handshake(&self, terms: &Terms, reader_gone: bool) -> Option<Self> {
         let may = !terms.tap.calls && self.tcb.state == State::SynReceived && self.tcb.snd.fin == Fin::None;
-        let mut closed = *self;
-        closed.tcb.snd.fin = Fin::Wanted;
-        closed.guesses = closed.guesses.saturating_add(1);
-        may.then_some(closed)
+        may.then(|| {
+            let mut closed = *self;
+            closed.tcb.snd.fin = Fin::Wanted;
+            closed.tcb.rcv.reader_gone |= reader_gone;
+            closed.guesses = closed.guesses.saturating_add(1);
+            closed
+        })
     }
 }

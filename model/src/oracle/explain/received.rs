@@ -2,8 +2,8 @@
 
 use super::Attempt;
 use crate::event::Event;
-use crate::oracle::advance::OPEN_CHOICES;
 use crate::oracle::candidate::{Candidate, DUPLICATES};
+use crate::oracle::hidden::UNHEARD_WINDOW;
 use crate::oracle::verdict::Mismatch;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
@@ -16,11 +16,8 @@ impl<const N: usize> Attempt<'_, N> {
         let mut before = *candidate;
         if segment.has(Flags::ACK) && !terms.tap.sent {
             if !before.iss_known {
-                // Or it acknowledges nothing that was sent.
-                let mut other = before;
-                other.rebase(segment.ack + 0x2000_0000);
-                other.iss_known = false;
-                self.event(&other, &Event::Arrives(*segment))?;
+                // Or it acknowledges nothing that was sent: the number that stands for the ISS is nobody's.
+                self.event(&before, &Event::Arrives(*segment))?;
                 let counted = before.tcb.snd.nxt - before.tcb.snd.iss;
                 before.rebase(segment.ack - counted);
             }
@@ -31,7 +28,7 @@ impl<const N: usize> Attempt<'_, N> {
                 self.event(&without, &Event::Arrives(*segment))?;
             }
         }
-        if terms.tap.sent && segment.has(Flags::ACK) {
+        if segment.has(Flags::ACK) {
             before.unsent(segment.ack)?;
         }
         before.count_duplicates(segment);
@@ -42,14 +39,18 @@ impl<const N: usize> Attempt<'_, N> {
         // Text at RCV.NXT can wait until the ACK shows how much was taken.
         let matters =
             before.tcb.state.is_synchronized() && (segment.seq.gt(rcv.nxt) || segment.has(Flags::FIN));
-        if !terms.tap.calls && matters && needed > rcv.wnd && needed < 1 << 30 {
+        let untold = rcv.wnd.saturating_add(1)..UNHEARD_WINDOW;
+        if !terms.tap.calls && matters && untold.contains(&needed) {
             // The user may have read unseen, and opened the window further than was told (3.8.6.2.2).
             let mut other = before;
             other.tcb.rcv.wnd = needed;
             self.event(&other, &event)?;
         }
-        if let Some(other) = before.closed_before_the_handshake(terms) {
-            self.event(&other, &event)?;
+        // Text for a user who has gone resets.
+        for reader_gone in [false, true].into_iter().take(if segment.len > 0 { 2 } else { 1 }) {
+            if let Some(other) = before.closed_before_the_handshake(terms, reader_gone) {
+                self.event(&other, &event)?;
+            }
         }
         let stamped = before.tcb.agreed.timestamps.is_some();
         if !terms.tap.sent && stamped && before.tcb.rcv.last_ack != before.tcb.rcv.nxt {
@@ -66,20 +67,19 @@ impl<const N: usize> Attempt<'_, N> {
     fn other_choices(&mut self, before: &Candidate, segment: &Segment, event: &Event) {
         let profile = &self.terms.profile;
         let state = before.tcb.state;
-        let choices =
-            if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) && segment.len > 0 {
-                Choices { valid_fast_open: true, ..OPEN_CHOICES }
-            } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
-                Choices { valid_cookie: Some(536), ..OPEN_CHOICES }
-            } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
-                Choices { listener: false, ..OPEN_CHOICES }
-            } else {
-                return;
-            };
+        let choices = if state == State::Listen && profile.fast_open && segment.has(Flags::SYN) {
+            Choices { valid_fast_open: true, ..Choices::LAZY }
+        } else if state == State::Listen && profile.syn_cookies && segment.has(Flags::ACK) {
+            Choices { valid_cookie: Some(536), ..Choices::LAZY }
+        } else if state == State::TimeWait && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+            Choices { listener: false, ..Choices::LAZY }
+        } else {
+            return;
+        };
         let mut other = *before;
-        other.run_with(self.terms, self.out, self.observation.at, event, &choices);
+        other.run_with(self.terms, self.machine, self.observation.at, event, &choices);
         remember_offer(before, &mut other, event);
-        self.push(&other);
+        self.push(&mut other);
     }
 }
 
@@ -98,7 +98,7 @@ impl Candidate {
     /// What is acknowledged has been sent.
     fn unsent(&self, ack: Seq) -> Result<(), Mismatch> {
         let snd = &self.tcb.snd;
-        let counted = self.iss_known && ack.gt(snd.una) && ack.le(snd.nxt);
+        let counted = ack.gt(snd.una) && ack.le(snd.nxt);
         let unsent = self.due().iter().find(|due| {
             !due.flags.has(Flags::RST) && counted && ack.gt(due.seq) && self.tcb.state != State::Listen
         });
@@ -109,7 +109,7 @@ impl Candidate {
     pub(super) fn note_refused(&mut self, before: Seq, segment: &Segment) {
         let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
         let end = start + segment.len;
-        let refused = segment.len > 0 && start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
+        let refused = start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
         let known = self.refused.saturating_sub(next - before);
         self.refused = if refused { known.max(end - next) } else { known };
     }
