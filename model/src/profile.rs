@@ -233,6 +233,32 @@ pub struct Profile {
     pub text_after_fin_resets: bool,
     /// Another FIN behind the peer's FIN draws no ACK (Linux: `tcp_rcv_state_process`).
     pub second_fin_unanswered: bool,
+    /// Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux: `tcp_data_queue`).
+    pub second_fin_counts: bool,
+    /// Text in order that looks like what is expected is taken whatever it acknowledges below SND.NXT, and an ACK out of
+    /// range is challenged besides (Linux: header prediction, `tcp_rcv_established`).
+    pub header_prediction: bool,
+    /// The reset of ABORT or CLOSE has the number at the right edge where the peer took its window back (Linux:
+    /// `tcp_acceptable_seq`).
+    pub reset_at_edge: bool,
+    /// TIME-WAIT has forgotten its user: a CLOSE with unread text resets nothing (Linux: `tcp_time_wait`).
+    pub time_wait_without_user: bool,
+    /// A reset right behind the last text held counts where SACK is agreed (Linux: `tcp_validate_incoming`).
+    pub reset_behind_held: bool,
+    /// An orphan in FIN-WAIT-2 is a minisocket (Linux: `tcp_timewait_state_process`): any reset in its window counts, ACKs
+    /// are not looked at, and what is not the FIN in order is dropped or, beyond RCV.NXT, resets.
+    pub orphan_minisockets: bool,
+    /// Late for an orphan is whatever goes beyond RCV.NXT, a FIN out of order and text out of the window too (Linux:
+    /// `tcp_rcv_state_process`).
+    pub late_fin_resets: bool,
+    /// A window counts that comes with an ACK of something new, begins later than the last one, or beginning there offers
+    /// more or nothing (Linux: `tcp_may_update_window`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
+    pub window_by_progress: bool,
+    /// A FIN in order ends the stream, and what is held behind it is dropped (Linux: `tcp_data_queue`, `tcp_fin`).
+    pub fin_ends_stream: bool,
+    /// A FIN that was held does so too, whatever text of the same numbers is held (Linux: it depends on whether both lie
+    /// in one buffer, `tcp_ooo_try_coalesce`).
+    pub held_fin_ends_stream: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -304,6 +330,16 @@ pub const RFC9293_LITERAL: Profile = Profile {
     timestamps_optional: false,
     text_after_fin_resets: false,
     second_fin_unanswered: false,
+    second_fin_counts: false,
+    header_prediction: false,
+    reset_at_edge: false,
+    time_wait_without_user: false,
+    reset_behind_held: false,
+    orphan_minisockets: false,
+    late_fin_resets: false,
+    window_by_progress: false,
+    fin_ends_stream: false,
+    held_fin_ends_stream: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -372,6 +408,15 @@ pub const LINUX_IN_DETAIL: Profile = Profile {
     timestamps_optional: true,
     text_after_fin_resets: true,
     second_fin_unanswered: true,
+    second_fin_counts: true,
+    header_prediction: true,
+    reset_at_edge: true,
+    time_wait_without_user: true,
+    reset_behind_held: true,
+    orphan_minisockets: true,
+    late_fin_resets: true,
+    window_by_progress: true,
+    fin_ends_stream: true,
     limits: Limits { linear_syns: 4, ..LINUX.limits },
     ..LINUX
 };

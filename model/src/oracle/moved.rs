@@ -104,7 +104,7 @@ const fn between(from: State, middle: State, to: State) -> bool {
     };
     matches!(
         (from, middle, to),
-        (FinWait1, FinWait2, TimeWait)
+        (FinWait1, FinWait2, TimeWait | Closed)
             | (SynSent | SynReceived, Established, CloseWait)
             | (SynReceived, Established, FinWait1)
             | (SynReceived, Established | FinWait1, Closing)

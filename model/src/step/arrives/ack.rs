@@ -23,7 +23,7 @@ impl Step<'_> {
         if self.profile.rfc5961_ack && self.is_out_of_ack_range(segment.ack) {
             self.take(Rule::Ack1);
             self.acknowledge(Reply::Now);
-            return Flow::Drop;
+            return if self.is_predicted(segment) { Flow::Go } else { Flow::Drop };
         }
         self.peer_is_alive();
         match self.tcb.state {
@@ -47,6 +47,20 @@ impl Step<'_> {
                 flow
             }
         }
+    }
+
+    /// Linux: text in order, with nothing else to it and the window as it is, takes the fast path.
+    fn is_predicted(&self, segment: &Segment) -> bool {
+        let (snd, rcv) = (&self.tcb.snd, &self.tcb.rcv);
+        self.profile.header_prediction
+            && self.tcb.state == State::Established
+            && segment.flags.without(Flags::PSH) == Flags::ACK
+            && segment.len > 0
+            && segment.seq == rcv.nxt
+            && segment.ack.le(snd.nxt)
+            && self.segment_window(segment) == snd.wnd
+            && rcv.held.is_empty()
+            && rcv.up.is_none()
     }
 
     fn is_out_of_ack_range(&self, ack: Seq) -> bool {
@@ -100,9 +114,7 @@ impl Step<'_> {
             self.acknowledge(Reply::Now);
             return Flow::Drop;
         }
-        let snd = self.tcb.snd;
-        let newer = snd.wl1.lt(segment.seq) || (snd.wl1 == segment.seq && snd.wl2.le(segment.ack));
-        if segment.ack == snd.una && newer {
+        if segment.ack == self.tcb.snd.una && self.is_window_news(segment, ahead > 0) {
             self.take(Rule::Ack7);
             self.take_window(segment);
         }
@@ -112,6 +124,17 @@ impl Step<'_> {
             self.stop(Timer::User);
         }
         Flow::Go
+    }
+
+    // Old segments must not bring old windows (3.10.7.4, fifth, ESTABLISHED).
+    fn is_window_news(&self, segment: &Segment, acknowledges: bool) -> bool {
+        let snd = &self.tcb.snd;
+        let (later, same) = (snd.wl1.lt(segment.seq), snd.wl1 == segment.seq);
+        if !self.profile.window_by_progress {
+            return later || same && snd.wl2.le(segment.ack);
+        }
+        let window = self.segment_window(segment);
+        acknowledges || later || same && (window > snd.wnd || window == 0)
     }
 
     // After a timeout each ACK that falls short of what was sent before it calls for the next segment (RFC 5681, 3.1:

@@ -115,6 +115,16 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";
         text_after_fin_resets "Text behind the peer's FIN resets (Linux).";
         second_fin_unanswered "Another FIN behind the peer's FIN draws no ACK (Linux).";
+        second_fin_counts "Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux).";
+        header_prediction "Text that looks as expected is taken whatever it acknowledges below SND.NXT (Linux).";
+        reset_at_edge "The reset of ABORT has the number at the right edge of a window taken back (Linux).";
+        time_wait_without_user "A CLOSE in TIME-WAIT with unread text resets nothing (Linux).";
+        reset_behind_held "A reset right behind the last text held counts where SACK is agreed (Linux).";
+        orphan_minisockets "An orphan in FIN-WAIT-2 is a minisocket with checks of its own (Linux).";
+        late_fin_resets "A FIN out of order resets an orphan, as late text does (Linux).";
+        window_by_progress "A window counts with an ACK of something new, and not where it only shrinks (Linux).";
+        fin_ends_stream "Text held behind a FIN in order is dropped (Linux).";
+        held_fin_ends_stream "Text held behind a held FIN is dropped (Linux, at times).";
         empty_at_edge "A segment without text at the right edge of the window is taken (Linux: tcp_sequence).";
         fin_wait_2 "How long an orphan stays in FIN-WAIT-2; the RFC waits for ever.";
         hard_icmp_aborts "Hard ICMP errors abort synchronized connections (SHLD-26).";
