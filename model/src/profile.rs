@@ -223,6 +223,8 @@ pub struct Profile {
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
     /// while nothing waits to be read (Linux: `tcp_sequence`).
     pub loose_edges: bool,
+    /// Among what waits to be read is the peer's FIN, until the user has met it (with `loose_edges`).
+    pub fin_occupies: bool,
     /// The range of acceptable ACKs begins with what was acknowledged at all (Linux: `tcp_ack`).
     pub ack_floor_by_acked: bool,
     /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
@@ -235,9 +237,6 @@ pub struct Profile {
     pub second_fin_unanswered: bool,
     /// Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux: `tcp_data_queue`).
     pub second_fin_counts: bool,
-    /// Text in order that looks like what is expected is taken whatever it acknowledges below SND.NXT, and an ACK out of
-    /// range is challenged besides (Linux: header prediction, `tcp_rcv_established`).
-    pub header_prediction: bool,
     /// The reset of ABORT or CLOSE has the number at the right edge where the peer took its window back (Linux:
     /// `tcp_acceptable_seq`).
     pub reset_at_edge: bool,
@@ -326,12 +325,12 @@ pub const RFC9293_LITERAL: Profile = Profile {
     half_open_requests: false,
     handshake_by_old_ack: false,
     loose_edges: false,
+    fin_occupies: false,
     ack_floor_by_acked: false,
     timestamps_optional: false,
     text_after_fin_resets: false,
     second_fin_unanswered: false,
     second_fin_counts: false,
-    header_prediction: false,
     reset_at_edge: false,
     time_wait_without_user: false,
     reset_behind_held: false,
@@ -404,12 +403,12 @@ pub const LINUX_IN_DETAIL: Profile = Profile {
     half_open_requests: true,
     handshake_by_old_ack: true,
     loose_edges: true,
+    fin_occupies: true,
     ack_floor_by_acked: true,
     timestamps_optional: true,
     text_after_fin_resets: true,
     second_fin_unanswered: true,
     second_fin_counts: true,
-    header_prediction: true,
     reset_at_edge: true,
     time_wait_without_user: true,
     reset_behind_held: true,

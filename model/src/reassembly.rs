@@ -27,7 +27,7 @@ pub struct Reassembly {
     used: usize,
     /// The number of a FIN that has arrived but is not yet reached.
     pub fin: Option<Seq>,
-    /// That of another one behind it, of a peer that contradicts itself.
+    /// That of the last one, of a peer that contradicts itself.
     later_fin: Option<Seq>,
 }
 
@@ -81,11 +81,14 @@ impl Reassembly {
 
     /// Keeps a FIN.
     pub fn insert_fin(&mut self, number: Seq) {
-        match self.fin {
-            None => self.fin = Some(number),
-            Some(first) if number.lt(first) => (self.fin, self.later_fin) = (Some(number), Some(first)),
-            Some(first) if number == first => {}
-            Some(_) => self.later_fin = Some(number),
+        let Some(first) = self.fin else {
+            self.fin = Some(number);
+            return;
+        };
+        let (least, most) = if number.lt(first) { (number, first) } else { (first, number) };
+        self.fin = Some(least);
+        if most != least {
+            self.later_fin = Some(self.later_fin.map_or(most, |later| later.max(most)));
         }
     }
 

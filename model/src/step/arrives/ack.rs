@@ -23,7 +23,7 @@ impl Step<'_> {
         if self.profile.rfc5961_ack && self.is_out_of_ack_range(segment.ack) {
             self.take(Rule::Ack1);
             self.acknowledge(Reply::Now);
-            return if self.is_predicted(segment) { Flow::Go } else { Flow::Drop };
+            return Flow::Drop;
         }
         self.peer_is_alive();
         match self.tcb.state {
@@ -47,20 +47,6 @@ impl Step<'_> {
                 flow
             }
         }
-    }
-
-    /// Linux: text in order, with nothing else to it and the window as it is, takes the fast path.
-    fn is_predicted(&self, segment: &Segment) -> bool {
-        let (snd, rcv) = (&self.tcb.snd, &self.tcb.rcv);
-        self.profile.header_prediction
-            && self.tcb.state == State::Established
-            && segment.flags.without(Flags::PSH) == Flags::ACK
-            && segment.len > 0
-            && segment.seq == rcv.nxt
-            && segment.ack.le(snd.nxt)
-            && self.segment_window(segment) == snd.wnd
-            && rcv.held.is_empty()
-            && rcv.up.is_none()
     }
 
     fn is_out_of_ack_range(&self, ack: Seq) -> bool {

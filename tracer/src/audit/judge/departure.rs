@@ -27,7 +27,7 @@ use Where::{Anywhere, Icmp, LongWaits};
 /// A switch, the deviation that it stands for, and where it matters.
 type Switch = (fn(&mut Profile), DeviationId, Where);
 
-const SWITCHES: [Switch; 29] = [
+const SWITCHES: [Switch; 28] = [
     (|p| p.syn_in_syn_received = RFC.syn_in_syn_received, DeviationId::SynResetsHalfOpen, Anywhere),
     (|p| p.last_ack_entry = RFC.last_ack_entry, DeviationId::LastAckFinUnsent, Anywhere),
     (|p| p.syn_extras = RFC.syn_extras, DeviationId::SynAckPayloadIgnored, Anywhere),
@@ -56,7 +56,6 @@ const SWITCHES: [Switch; 29] = [
         DeviationId::SecondFinUnanswered,
         Anywhere,
     ),
-    (|p| p.header_prediction = RFC.header_prediction, DeviationId::FastPathSkipsAckRange, Anywhere),
     (|p| p.reset_at_edge = RFC.reset_at_edge, DeviationId::ResetAtEdge, Anywhere),
     (|p| p.time_wait_without_user = RFC.time_wait_without_user, DeviationId::UnreadInTimeWait, Anywhere),
     (|p| p.ack_floor_by_acked = RFC.ack_floor_by_acked, DeviationId::AckFloorByAcked, Anywhere),

@@ -4,6 +4,7 @@
 mod departure;
 mod oracle;
 mod profile;
+mod reading;
 mod requirement;
 mod run;
 mod trace;

@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Flags, Profile,
-    oracle::{Kind, Observation},
+    Profile,
     profile::{LINUX_IN_DETAIL, R2},
 };
-
-use super::oracle::{Judgement, judge};
 
 /// Linux with these settings, in every detail.
 #[must_use]
@@ -46,63 +43,9 @@ pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
     profile
 }
 
-/// The word of the first reading of the running kernel that explains the trace, and that reading; of the plain one where
-/// none does.
-#[must_use]
-pub fn explain(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> (Judgement, Profile) {
-    let plain = running(sysctls);
-    let judgement = judge(trace, &plain);
-    if judgement.violation.is_none() {
-        return (judgement, plain);
-    }
-    let other = readings(trace, &plain, sysctls).into_iter().find_map(|profile| {
-        let judgement = judge(trace, &profile);
-        judgement.violation.is_none().then_some((judgement, profile))
-    });
-    other.unwrap_or((judgement, plain))
-}
-
-/// What else the same kernel may do: a connection whose user has gone gives up earlier; an orphan whose last ACK came with
-/// an old FIN, or while close() was at work, stays a whole socket; of two segments that contradict each other about where
-/// the stream ends either may count.
-fn readings(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, String>) -> Vec<Profile> {
-    let mut readings = vec![*plain];
-    let mut either = |turn: &dyn Fn(&mut Profile)| {
-        let turned: Vec<Profile> = readings
-            .iter()
-            .map(|reading| {
-                let mut reading = *reading;
-                turn(&mut reading);
-                reading
-            })
-            .collect();
-        readings.extend(turned);
-    };
-    either(&|profile| *profile = orphaned(profile, sysctls));
-    either(&|profile| profile.orphan_minisockets = false);
-    if contradicts_itself(trace) {
-        either(&|profile| profile.held_fin_ends_stream = true);
-    }
-    readings.remove(0);
-    readings
-}
-
-/// The peer has sent text with the number of its FIN, or behind it.
-fn contradicts_itself(trace: &[Observation]) -> bool {
-    let received = || {
-        trace.iter().filter_map(|observation| match observation.kind {
-            Kind::Received(segment) if !segment.has(Flags::SYN) && !segment.has(Flags::RST) => Some(segment),
-            _ => None,
-        })
-    };
-    received().filter(|segment| segment.has(Flags::FIN)).any(|fin| {
-        let number = fin.end() - 1;
-        received().any(|segment| segment.len > 0 && (segment.seq + segment.len).gt(number))
-    })
-}
-
 /// The same for a connection whose user has gone: it gives up earlier.
-fn orphaned(profile: &Profile, sysctls: &BTreeMap<String, String>) -> Profile {
+#[must_use]
+pub fn orphaned(profile: &Profile, sysctls: &BTreeMap<String, String>) -> Profile {
     let retries =
         number(sysctls, "tcp_orphan_retries").and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
     // 0 stands for 8 (tcp_orphan_retries()).

@@ -13,7 +13,8 @@ use model::{
 use super::{
     departure::{departures, named},
     oracle::{Judgement, judge},
-    profile::{explain, running},
+    profile::running,
+    reading::{Reading, explain},
     trace::{Source, Trace, traces},
     wire,
 };
@@ -187,18 +188,19 @@ pub const fn name(family: Family) -> &'static str {
 /// The oracle's word under the settings of the run, and the deviations that it needed.
 fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
-    let (judgement, profile) = explain(&observations, &played.sysctls);
+    let Reading { judgement, profile, trace, fast_path } = explain(&observations, &played.sysctls);
     if judgement.violation.is_some() {
         return (judgement, Vec::new());
     }
     let mut shown = if judge(&observations, &RFC9293_INTENT).conforms() {
         Vec::new()
     } else {
-        departures(&observations, &profile, judgement.departures, &BTreeSet::new())
+        departures(&trace, &profile, judgement.departures, &BTreeSet::new())
     };
     if profile.limits.r2 != running(&played.sysctls).limits.r2 {
         shown.push(DeviationId::OrphanRetries);
     }
+    shown.extend(fast_path.then_some(DeviationId::FastPathSkipsAckRange));
     (judgement, shown)
 }
 

@@ -7,7 +7,7 @@ use model::{linux::DeviationId, oracle::Observation, profile::RFC9293_INTENT};
 use super::{
     departure::{departures, named},
     oracle::judge,
-    profile::explain,
+    reading::{Reading, explain},
 };
 use crate::audit::play::Played;
 
@@ -35,7 +35,7 @@ pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId
     if judge(trace, &RFC9293_INTENT).conforms() {
         return Word::Explained(Vec::new());
     }
-    let (judgement, profile) = explain(trace, &played.sysctls);
+    let Reading { judgement, profile, trace: read, fast_path } = explain(trace, &played.sysctls);
     if let Some((at, expected, rules)) = judgement.violation {
         if played.lost > 0 {
             return Word::Unknown("events were lost");
@@ -43,7 +43,7 @@ pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId
         let seen = trace.get(at).map(ToString::to_string).unwrap_or_default();
         return Word::Unexplained { expected, seen, rules };
     }
-    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, trace).is_none());
+    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, &read).is_none());
     if let Some(departure) = unnamed {
         let expected = "what the profile linux says".to_owned();
         return Word::Unexplained { expected, seen: departure.name.to_owned(), rules: "-".to_owned() };
@@ -51,5 +51,7 @@ pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId
     if judgement.inconclusive {
         return Word::Unknown("no room for every explanation");
     }
-    Word::Explained(departures(trace, &profile, judgement.departures, known))
+    let mut shown = departures(&read, &profile, judgement.departures, known);
+    shown.extend(fast_path.then_some(DeviationId::FastPathSkipsAckRange));
+    Word::Explained(shown)
 }

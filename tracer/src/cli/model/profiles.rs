@@ -111,12 +111,12 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
         handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
         loose_edges "What touches the window's edges is acceptable (Linux).";
+        fin_occupies "The peer's FIN waits to be read as text does (Linux).";
         ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
         timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";
         text_after_fin_resets "Text behind the peer's FIN resets (Linux).";
         second_fin_unanswered "Another FIN behind the peer's FIN draws no ACK (Linux).";
         second_fin_counts "Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux).";
-        header_prediction "Text that looks as expected is taken whatever it acknowledges below SND.NXT (Linux).";
         reset_at_edge "The reset of ABORT has the number at the right edge of a window taken back (Linux).";
         time_wait_without_user "A CLOSE in TIME-WAIT with unread text resets nothing (Linux).";
         reset_behind_held "A reset right behind the last text held counts where SACK is agreed (Linux).";
