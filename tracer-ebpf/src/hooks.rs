@@ -29,7 +29,7 @@ pub enum Hook {
     TimerCancel = 7,
     /// `timer:timer_expire_entry` of a timewait or request minisocket.
     TimerExpire = 8,
-    /// `iter/tcp`: not an event; a socket that exists now.
+    /// Not an event: a socket that exists now, as `sock_diag` or `iter/tcp` lists it, or a sweep finds it changed.
     Snapshot = 9,
 }
 
@@ -54,7 +54,7 @@ impl Hook {
         if (number as usize) < Self::ALL.len() { Some(Self::ALL[number as usize]) } else { None }
     }
 
-    /// The kernel's name of the tracepoint or iterator: what the programs attach to and the metrics' `hook` label.
+    /// The kernel's name of the tracepoint that the programs attach to, and the metrics' `hook` label.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ impl Hook {
             Self::TimerStart => "timer_start",
             Self::TimerCancel => "timer_cancel",
             Self::TimerExpire => "timer_expire_entry",
-            Self::Snapshot => "tcp",
+            Self::Snapshot => "existing_sockets",
         }
     }
 

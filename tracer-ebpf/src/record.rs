@@ -18,7 +18,8 @@ pub struct Record {
     /// `tgid << 32 | pid` of the task that holds the socket's lock; 0 when no task does.
     pub task: u64,
     /// Hook-specific: request: `snt_synack` (microseconds); timewait timer: `timer_list.expires` (jiffies);
-    /// `tcp_send_reset`: the flags of the segment that it answers (`tcp_skb_cb.tcp_flags`), 0 without one.
+    /// `tcp_send_reset`: the flags of the segment that it answers (`tcp_skb_cb.tcp_flags`), 0 without one; a socket listed
+    /// by `sock_diag`, whose address is 0: when the kernel had not looked yet (nanoseconds).
     pub detail: u64,
     /// Command name of that task.
     pub comm: [u8; 16],

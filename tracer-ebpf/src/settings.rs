@@ -29,5 +29,7 @@ pub const SWEEP_COPY: u8 = 1;
 pub const RING_MAP: &str = "RECORDS";
 /// Array with one `u32`: 1 while the reader sleeps on an empty ring, so that the next record wakes it.
 pub const ASLEEP_MAP: &str = "ASLEEP";
+/// Hash map from the address of a timewait minisocket to its cookie: what a sweep looks at.
+pub const ORPHANS_MAP: &str = "ORPHANS";
 /// Per-CPU array of `u64`, indexed by [`Hook::count_index`](crate::Hook::count_index).
 pub const COUNTS_MAP: &str = "COUNTS";

@@ -38,6 +38,9 @@ pub enum Malformed {
     /// No caller has this number.
     #[error("unknown caller {0}")]
     Caller(u32),
+    /// A minisocket's timer is part of it, so its address is known.
+    #[error("a minisocket's timer without an address")]
+    NoAddress,
 }
 
 /// Reads one record.
@@ -91,12 +94,18 @@ fn what(hook: Hook, record: &Record, kernel: &Kernel) -> Result<What, Malformed>
         Hook::Snapshot => {
             let state = state()?;
             let minisocket = record.bits & bits::MINISOCKET != 0;
-            What::Exists { state, minisocket, evidence: (!minisocket).then(|| evidence(record)) }
+            // iter/tcp, which knows the address, holds the socket while it makes the record; sock_diag does not.
+            let is_exact = record.socket != 0;
+            let from = if is_exact { record.time_ns } else { record.detail.min(record.time_ns) };
+            What::Exists { state, minisocket, from }
         }
     })
 }
 
 fn timer(record: &Record, action: TimerAction) -> Result<What, Malformed> {
+    if record.socket == 0 {
+        return Err(Malformed::NoAddress);
+    }
     let caller = Caller::from_u32(record.reason).ok_or(Malformed::Caller(record.reason))?;
     Ok(if record.bits & bits::REQUEST != 0 {
         let end = request_end(record, caller);

@@ -165,8 +165,9 @@ pub enum What {
         state: LinuxState,
         /// True for a request or a timewait minisocket.
         minisocket: bool,
-        /// The fields of a full socket.
-        evidence: Option<Evidence>,
+        /// Nothing had been looked at before this time; the event's own time is when it had been. CLOCK_MONOTONIC
+        /// nanoseconds.
+        from: u64,
     },
 }
 

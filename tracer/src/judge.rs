@@ -18,7 +18,9 @@ pub enum Input<'a> {
     Listed(&'a [u8]),
     /// A record of the ring, or of a sweep, as it came.
     Record(&'a [u8]),
-    /// A record of a listing that was made after a loss.
+    /// After a loss a listing is begun.
+    Listing,
+    /// A record of that listing.
     Shown(&'a [u8]),
     /// That listing shows this network namespace whole.
     Walked(u64),
@@ -61,6 +63,7 @@ pub struct Judge {
     /// What a listing after a loss has shown so far, and of which namespaces.
     listing: Listing,
     walked: Vec<u64>,
+    missing: usize,
 }
 
 impl Judge {
@@ -74,6 +77,7 @@ impl Judge {
             latest: 0,
             listing: Listing::default(),
             walked: Vec::new(),
+            missing: 0,
         }
     }
 
@@ -85,6 +89,7 @@ impl Judge {
                 let is_listing = matches!(input, Input::Shown(_));
                 self.record(record, is_listing, audience);
             }
+            Input::Listing => self.tracker.listing_begins(),
             Input::Walked(netns) => self.walked.push(netns),
             Input::Complete(from) => self.complete(from, audience),
             Input::Lost(Loss { hook, until, .. }) => self.tracker.lost(hook, until),
@@ -110,10 +115,9 @@ impl Judge {
                 if event.hook != Hook::Snapshot {
                     *latest = event.time;
                 }
-                if is_listing {
-                    listing.show(&event);
+                if !is_listing || listing.show(&event) {
+                    tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
                 }
-                tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
             }
             Err(reason) => {
                 // Its event is lost: which one, the record cannot be trusted to say.
@@ -131,9 +135,12 @@ impl Judge {
         let mut listing = std::mem::take(&mut self.listing);
         listing.is_complete(from, &std::mem::take(&mut self.walked));
         let Self { tracker, ledger, .. } = self;
-        for event in tracker.missing(&listing) {
+        let missing = tracker.missing(&listing);
+        self.missing = missing.len();
+        for event in missing.into_iter().chain(tracker.unheard(&mut listing)) {
             tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
         }
+        tracker.listing_ends();
     }
 
     /// Every connection.
@@ -151,6 +158,12 @@ impl Judge {
     /// Both, for whoever compares them with the kernel's.
     pub const fn books(&mut self) -> (&mut Ledger, &mut Tracker) {
         (&mut self.ledger, &mut self.tracker)
+    }
+
+    /// How many tracked sockets the last listing after a loss did not show.
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.missing
     }
 
     /// Time of the last event, CLOCK_MONOTONIC nanoseconds; 0 before the first.

@@ -3,23 +3,28 @@
 mod refresh;
 mod sweeps;
 
-use std::{future::Future, ops::ControlFlow, pin::pin, sync::mpsc, time::Duration};
+use std::{
+    future::Future,
+    ops::ControlFlow,
+    pin::pin,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
-use aya::programs::Iter;
 use tracer_ebpf::{Hook, Record};
 
 use self::{refresh::Refresh, sweeps::Sweeps};
 use crate::{
     judge::{Audience, Input, Judge, Loss, records},
     kernel::{
-        adopt::{self, Snapshot},
         btf::Types,
         clock::now,
         counts::{self, Fate},
+        listing::Snapshot,
         load::{Attached, LoadError, Options},
         readings::{self, Readings},
         ring::{BATCH, Ring},
-        sweep::{self, Swept},
+        sweep::{self, Sweep},
     },
     reconcile::{Clerk, Report},
     tracker::{Limits, Tracker},
@@ -51,9 +56,9 @@ pub trait Sinks: Audience {
     /// The programs are attached, and the sockets that were there before are known.
     fn started(&mut self, state: &State<'_>, adopted: &Snapshot);
     /// A sweep for late FINs is done, and what it found has been taken in.
-    fn swept(&mut self, _swept: &Swept) {}
+    fn swept(&mut self, _swept: &Snapshot) {}
     /// After a loss the sockets that exist have been listed again; so many of ours exist no more.
-    fn refreshed(&mut self, _swept: &Swept, _missing: usize) {}
+    fn refreshed(&mut self, _listed: &Snapshot, _missing: usize) {}
     /// Our counts have been compared with the kernel's.
     fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
@@ -108,7 +113,7 @@ pub async fn run(
 
     // What is lost from here on counts, also while the listing is made.
     let mut work = Work::new(config, &attached);
-    let (snapshot, backlog) = list_existing(&mut attached, &mut ring);
+    let (snapshot, backlog) = list_existing(&attached, &mut ring);
     for record in records(&snapshot.records) {
         work.take(Input::Listed(record), sinks);
     }
@@ -129,8 +134,8 @@ pub async fn run(
         // Everything up to `before` has been seen only if the ring was found empty since.
         let processed = if is_drained { before } else { work.judge.latest() };
         work.take(Input::Flush(processed), sinks);
-        work.sweep(&mut attached, processed, sinks);
-        work.refresh(&mut attached, is_drained, processed, sinks);
+        work.sweep(&attached, processed, sinks);
+        work.refresh(&attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
             sinks.reconciled(&report);
         }
@@ -169,16 +174,11 @@ async fn flush_kernel_log(mut logger: aya_log::EbpfLogger<&'static dyn log::Log>
 }
 
 /// Lists the sockets that exist while the ring is kept from running full.
-fn list_existing(attached: &mut Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>) {
+fn list_existing(attached: &Attached, ring: &mut Ring) -> (Snapshot, Vec<u8>) {
     let mut backlog = Vec::new();
-    let program: Option<&mut Iter> = if attached.has(Hook::Snapshot) {
-        attached.ebpf.program_mut("snapshot").and_then(|program| program.try_into().ok())
-    } else {
-        None
-    };
-    let Some(program) = program else { return (Snapshot::default(), backlog) };
+    let Some(lister) = attached.lister.as_deref() else { return (Snapshot::default(), backlog) };
     let snapshot = std::thread::scope(|scope| {
-        let listing = scope.spawn(|| adopt::snapshot(program));
+        let listing = scope.spawn(|| lister.list(None));
         while !listing.is_finished() {
             if backlog.len() < BACKLOG * Record::SIZE {
                 ring.drain(|record| backlog.extend_from_slice(record));
@@ -257,16 +257,17 @@ impl Work {
         }
     }
 
-    /// Looks for late FINs where they may have come. What a sweep found is taken in when everything up to its end has
-    /// been: each minisocket's birth comes first.
-    fn sweep(&mut self, attached: &mut Attached, processed: u64, sinks: &mut impl Sinks) {
+    /// Looks for late FINs while they may come. What a sweep found is taken in when everything up to its end has been:
+    /// each minisocket's birth comes first.
+    fn sweep(&mut self, attached: &Attached, processed: u64, sinks: &mut impl Sinks) {
         let Self { judge, sweeps, .. } = self;
-        let is_possible = attached.sweep_problem.is_none() && sweeps.is_due(now());
-        if is_possible {
-            let mut namespaces = judge.tracker().books().with_fin_wait2_minisockets().peekable();
-            if namespaces.peek().is_some() {
-                sweeps.start(attached, "sweep", namespaces);
-            }
+        if let Ok(noted) = &attached.sweep
+            && sweeps.is_due(now())
+            && judge.tracker().books().has_fin_wait2_minisockets()
+        {
+            let others = judge.tracker().orphans_without_address();
+            let sweep = Sweep { noted: Arc::clone(noted), lister: attached.lister.clone(), others };
+            sweeps.start(move || sweep.run());
         }
         let swept = sweeps.take_in(processed, sweep::INTERVAL, |record| {
             take(judge, Input::Record(record), sinks);

@@ -1,5 +1,5 @@
-//! `iter/tcp`: the sockets of one network namespace that exist now, minisockets included; and a sweep through the timewait
-//! minisockets for what no hook tells of them.
+//! `iter/tcp`: the sockets of one network namespace that exist now, minisockets included, for kernels without cookies in
+//! tracing programs; and `iter/bpf_map_elem`: a sweep through watched timewait minisockets for what no hook tells of them.
 
 use core::ffi::c_void;
 
@@ -9,7 +9,6 @@ use tracer_ebpf::{Field, Hook, Record, SWEEP_COPY, uapi::tcp_state};
 use super::{
     emit::stamp,
     kernel::{Kernel, load_or_zero},
-    maps::ORPHANS,
     minisocket::{self, Copied, Head, Minisocket},
     socket::{cookie, fill, stay, tcp_sock},
 };
@@ -63,21 +62,33 @@ fn snapshot(context: *mut c_void) -> i32 {
     0
 }
 
+/// `struct bpf_iter__bpf_map_elem`.
+#[repr(C)]
+struct ElementContext {
+    meta: *const Meta,
+    map: *const c_void,
+    key: *const u64,
+    value: *const u64,
+}
+
 /// The FIN that turns an orphan's FIN_WAIT2 minisocket into TIME_WAIT fires no hook: `tcp_timewait_state_process()`
-/// stores the substate, and `mod_timer()` leaves a timer alone that stays in its bucket. One record for each that has
-/// turned since the last sweep.
+/// stores the substate, and `mod_timer()` leaves a timer alone that stays in its bucket. One record for each of
+/// [`ORPHANS`] that has turned since the last sweep.
+///
+/// It reads memory that it holds no reference to, so what it finds there has to prove itself: the cookie is the one that
+/// was noted, and the timer is a timewait minisocket's. The records say no more than that.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = "iter/tcp")]
+#[unsafe(link_section = "iter/bpf_map_elem")]
 fn sweep(context: *mut c_void) -> i32 {
-    // SAFETY: as above.
-    let Context { meta, sock } = unsafe { context.cast::<Context>().read_volatile() };
-    if sock.is_null() || load_or_zero::<u8>(sock, Field::State) != tcp_state::TIME_WAIT {
+    // SAFETY: the kernel calls an iter/bpf_map_elem program with this context; the verifier knows its members' types.
+    let ElementContext { meta, key, value, .. } = unsafe { context.cast::<ElementContext>().read_volatile() };
+    if key.is_null() || value.is_null() {
+        // The call at the end of the map.
         return 0;
     }
-    let address = sock as u64;
-    // SAFETY: the entry is copied at once; one that is reused meanwhile shows another cookie.
-    let Some(watched) = (unsafe { ORPHANS.get(address) }).copied() else { return 0 };
-    let is_same = watched == minisocket::cookie(address);
+    // SAFETY: the map's key and value are both one word; the verifier checks the reads.
+    let (address, watched) = unsafe { (key.read_volatile(), value.read_volatile()) };
+    let is_same = minisocket::is_timewait(address) && minisocket::cookie(address) == watched;
     if is_same && minisocket::substate(address) != tcp_state::TIME_WAIT {
         return 0;
     }
@@ -101,7 +112,7 @@ fn fill_minisocket(record: &mut Record, address: u64, kind: Minisocket) {
     minisocket::fill(record, &Copied::new(address, head.as_mut_ptr()), kind);
 }
 
-/// False: the buffer had no room, and the kernel calls again for the same socket.
+/// False: the buffer had no room, and the kernel calls again for the same one.
 #[inline(always)]
 fn write(meta: *const Meta, record: &Record) -> bool {
     // SAFETY: `meta` comes from the context, and the record lives on the caller's stack.

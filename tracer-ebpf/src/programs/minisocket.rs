@@ -7,7 +7,7 @@ use tracer_ebpf::{Field, MISSING, Record, bits, request_flag, uapi};
 
 use super::{
     kernel::probe,
-    maps::{ORPHANS, acked_bit, offset},
+    maps::{ORPHANS, acked_bit, offset, timewait_timer},
     socket::{put_v4, stay},
 };
 
@@ -36,6 +36,13 @@ pub fn cookie(minisocket: u64) -> u64 {
 #[inline(always)]
 pub fn substate(timewait: u64) -> u8 {
     probe(timewait, Field::TimewaitSubstate)
+}
+
+/// True when a timewait minisocket is at this address: its timer has their handler.
+#[inline(always)]
+pub fn is_timewait(address: u64) -> bool {
+    let timer = address.wrapping_add(u64::from(offset(Field::TimewaitTimer)));
+    probe::<u64>(timer, Field::TimerFunction) == timewait_timer()
 }
 
 /// Remembers a timewait minisocket that is FIN_WAIT2 for the sweep.

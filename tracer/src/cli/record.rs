@@ -13,7 +13,7 @@ use crate::{
     decode::Malformed,
     filter::{SocketArgs, Sockets},
     judge::{Audience, Input},
-    kernel::{adopt::Snapshot, counts, load::Attached, netns::FindError},
+    kernel::{counts, listing::Snapshot, load::Attached, netns::FindError},
     pipeline::{self, Config, Sinks, State},
     sink::recording::{CreateError, Parts, Recorded, Rotation, Selection, Tape, WriteError, Written},
     step::{Finding, StepKind},

@@ -18,11 +18,10 @@ use crate::{
     decode::Malformed,
     judge::{Audience, Input},
     kernel::{
-        adopt::Snapshot,
         counts::{self, Fate},
+        listing::Snapshot,
         load::Attached,
         privileges,
-        sweep::Swept,
     },
     ledger::KernelCounter,
     pipeline::{self, Config, Sinks, State},
@@ -231,20 +230,20 @@ impl Sinks for Agent {
         log::info!(
             "following TCP in the whole host; {} sockets of {} network namespaces were there before",
             state.tracker.len(),
-            adopted.namespaces
+            adopted.namespaces.len()
         );
         self.serve();
     }
 
-    fn swept(&mut self, swept: &Swept) {
+    fn swept(&mut self, swept: &Snapshot) {
         self.metrics.swept(swept.duration());
         for problem in &swept.problems {
             log::warn!("{problem}");
         }
     }
 
-    fn refreshed(&mut self, swept: &Swept, missing: usize) {
-        for problem in &swept.problems {
+    fn refreshed(&mut self, listed: &Snapshot, missing: usize) {
+        for problem in &listed.problems {
             log::warn!("{problem}; sockets there whose end was lost stay in the books");
         }
         log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");

@@ -10,8 +10,8 @@ use tokio::{
 
 use crate::{
     kernel::{
-        adopt::Snapshot,
         btf::{BtfError, Types},
+        listing::Snapshot,
         load::Options,
     },
     pipeline::{PipelineError, State},
@@ -113,7 +113,7 @@ pub fn log_problems(state: &State<'_>, adopted: &Snapshot) {
             log::warn!("hook {}: {problem}", status.hook.name());
         }
     }
-    if let Some(problem) = &state.attached.sweep_problem {
+    if let Err(problem) = &state.attached.sweep {
         log::warn!("no sweep for late FINs, which are noticed only when the minisocket ends: {problem}");
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     decode::Malformed,
     filter::{Filter, FilterArgs},
     judge::Audience,
-    kernel::{adopt::Snapshot, counts, netns::FindError},
+    kernel::{counts, listing::Snapshot, netns::FindError},
     pipeline::{self, Config, Sinks, State},
     sink::stream::{Format, Selection, Shown, Stream, Table, WriteError},
     step::Finding,

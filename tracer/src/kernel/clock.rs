@@ -10,10 +10,12 @@ pub fn now() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
 }
 
-/// Processor time of the calling thread.
-#[must_use]
-pub fn spent_by_this_thread() -> Duration {
-    Duration::from_nanos(nanoseconds(clock_gettime(ClockId::ThreadCPUTime)))
+/// Does the work, and says what processor time it took of the calling thread.
+pub fn spending<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let spent = || Duration::from_nanos(nanoseconds(clock_gettime(ClockId::ThreadCPUTime)));
+    let before = spent();
+    let done = work();
+    (done, spent().saturating_sub(before))
 }
 
 fn nanoseconds(time: Timespec) -> u64 {

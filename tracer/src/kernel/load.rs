@@ -1,5 +1,7 @@
 //! Loads the programs with what the running kernel says of itself, and attaches every hook that it has.
 
+use std::{os::fd::AsFd, sync::Arc};
+
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{Array, MapData, PerCpuArray, RingBuf},
@@ -7,13 +9,15 @@ use aya::{
 };
 use tracer_ebpf::{
     ACKED_BIT_GLOBAL, ASLEEP_MAP, CALLER_FUNCTIONS, CALLERS_GLOBAL, COPIES, COPIES_GLOBAL, COUNTS_MAP,
-    HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP, TIMEWAIT_TIMER_GLOBAL,
-    WAKEUP_GLOBAL,
+    HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, ORPHANS_MAP, REQUEST_TIMER_GLOBAL, RING_MAP,
+    TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };
 
 use super::{
     btf::{BtfError, Types},
+    iter::BpfIter,
     kallsyms,
+    listing::Lister,
     ring::RingMaps,
 };
 use crate::{decode, tracker::Hooks};
@@ -96,6 +100,8 @@ pub enum Kind {
     TpBtf,
     /// BPF iterator.
     Iter,
+    /// Asked for by netlink (`sock_diag`).
+    Netlink,
 }
 
 impl Kind {
@@ -105,6 +111,7 @@ impl Kind {
         match self {
             Self::TpBtf => "tp_btf",
             Self::Iter => "iter",
+            Self::Netlink => "netlink",
         }
     }
 }
@@ -149,8 +156,10 @@ pub struct Attached {
     pub counts: PerCpuArray<MapData, u64>,
     /// Offsets that were resolved, in the order of [`tracer_ebpf::FIELDS`].
     pub offsets: Vec<u32>,
-    /// Why there is no sweep for late FINs; `None`: there is one.
-    pub sweep_problem: Option<String>,
+    /// Lists the sockets that exist; `None`: see the problem of [`Hook::Snapshot`].
+    pub lister: Option<Arc<Lister>>,
+    /// Looks for late FINs, or why not.
+    pub sweep: Result<Arc<BpfIter>, String>,
     /// False on kernels that give tracing programs no socket cookies: sockets are told apart by address then.
     pub has_cookies: bool,
 }
@@ -248,8 +257,10 @@ impl Attached {
             }
             hooks.push(status);
         }
-        hooks.push(load_snapshot(&mut ebpf, btf));
-        let sweep_problem = load_iterator(&mut ebpf, btf, "sweep").err().map(|error| chain(&error));
+        let has_cookies = *has_cookies == 1;
+        let lister = if has_cookies { Ok(Lister::SockDiag) } else { iterator_of_sockets(&mut ebpf, btf) };
+        hooks.push(status_of(&lister));
+        let sweep = sweep(&mut ebpf, btf).map(Arc::new).map_err(|error| chain(&error));
 
         let asleep = Array::try_from(ebpf.take_map(ASLEEP_MAP).ok_or(LoadError::Incomplete(ASLEEP_MAP))?)
             .map_err(|source| LoadError::Map { name: ASLEEP_MAP, source })?;
@@ -260,9 +271,9 @@ impl Attached {
                 .map_err(|source| LoadError::Map { name: COUNTS_MAP, source })?;
         let kernel = types.for_decoder();
         let offsets = offsets.clone();
-        let has_cookies = *has_cookies == 1;
+        let lister = lister.ok().map(Arc::new);
         Ok((
-            Self { ebpf, hooks, programs, kernel, counts, offsets, sweep_problem, has_cookies },
+            Self { ebpf, hooks, programs, kernel, counts, offsets, lister, sweep, has_cookies },
             RingMaps { records, asleep },
         ))
     }
@@ -427,17 +438,28 @@ fn tolerable(status: &HookStatus, error: ProgramError) -> Result<String, LoadErr
     if status.hook == Hook::State { Err(unattached(status.hook, error)) } else { Ok(chain(&error)) }
 }
 
-fn load_snapshot(ebpf: &mut Ebpf, btf: &Btf) -> HookStatus {
-    let loaded = load_iterator(ebpf, btf, "snapshot");
+/// On kernels without cookies in tracing programs.
+fn iterator_of_sockets(ebpf: &mut Ebpf, btf: &Btf) -> Result<Lister, ProgramError> {
+    let program: &mut Iter = ebpf.program_mut("snapshot").ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load("tcp", btf)?;
+    Ok(Lister::Iterator(BpfIter::new(program, None)?))
+}
+
+fn status_of(lister: &Result<Lister, ProgramError>) -> HookStatus {
+    let kind = if matches!(lister, Ok(Lister::SockDiag)) { Kind::Netlink } else { Kind::Iter };
     HookStatus {
         hook: Hook::Snapshot,
-        kind: Kind::Iter,
-        copies: loaded.is_ok().into(),
-        problem: loaded.err().map(|error| chain(&error)),
+        kind,
+        copies: lister.is_ok().into(),
+        problem: lister.as_ref().err().map(|error| chain(error)),
     }
 }
 
-fn load_iterator(ebpf: &mut Ebpf, btf: &Btf, name: &str) -> Result<(), ProgramError> {
-    let program: &mut Iter = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(Hook::Snapshot.name(), btf)
+fn sweep(ebpf: &mut Ebpf, btf: &Btf) -> Result<BpfIter, ProgramError> {
+    let map = ebpf.map(ORPHANS_MAP).ok_or(ProgramError::NotLoaded)?;
+    let aya::maps::Map::HashMap(map) = map else { return Err(ProgramError::NotLoaded) };
+    let map = map.fd().as_fd().try_clone_to_owned().map_err(ProgramError::IOError)?;
+    let program: &mut Iter = ebpf.program_mut("sweep").ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load("bpf_map_elem", btf)?;
+    BpfIter::new(program, Some(map))
 }

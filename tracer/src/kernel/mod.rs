@@ -1,11 +1,12 @@
 //! Everything that touches the kernel.
 
-pub mod adopt;
 pub mod btf;
 pub mod clock;
 pub mod counts;
 pub mod evidence;
+pub mod iter;
 pub mod kallsyms;
+pub mod listing;
 pub mod load;
 pub mod netns;
 pub mod privileges;
@@ -13,4 +14,5 @@ pub mod probe;
 pub mod procfs;
 pub mod readings;
 pub mod ring;
+pub mod sock_diag;
 pub mod sweep;

@@ -2,12 +2,10 @@
 
 use std::{fs, io};
 
-use aya::programs::Iter;
 use rustix::process::{Resource, getrlimit};
 use tracer_ebpf::{CALLER_FUNCTIONS, FIELDS, Hook, Source};
 
 use super::{
-    adopt,
     btf::{BtfError, Types},
     evidence, kallsyms,
     load::{Attached, HookStatus, LoadError, Options},
@@ -75,13 +73,15 @@ pub struct Trial {
     pub has_cookies: bool,
     /// Why there is no sweep for late FINs; `None`: there is one.
     pub sweep_problem: Option<String>,
-    /// Sockets that were listed; `None` when the iterator did not load.
+    /// Sockets that were listed; `None` when nothing can list them.
     pub listed: Option<Listed>,
 }
 
 /// Sockets that exist already.
 #[derive(Debug)]
 pub struct Listed {
+    /// By what.
+    pub lister: &'static str,
     /// Sockets of all kinds.
     pub sockets: usize,
     /// Namespaces that could be listed.
@@ -141,7 +141,8 @@ impl Default for Probe {
 impl TypeFacts {
     fn new(types: &Types) -> Self {
         let exists = |hook: Hook| match hook {
-            Hook::Snapshot => types.has_function("bpf_iter_tcp"),
+            // By sock_diag, if not by an iterator; which is tried.
+            Hook::Snapshot => true,
             _ => types.tracepoint_arguments(hook.name()).is_some(),
         };
         let missing = FIELDS
@@ -161,21 +162,17 @@ fn try_out(types: &Types) -> Result<Trial, LoadError> {
     let options = Options { ring_bytes: 1 << 20, ..Options::default() };
     let (mut attached, ring) = Attached::new(types, options)?;
     drop(ring);
-    let program: Option<&mut Iter> = if attached.has(Hook::Snapshot) {
-        attached.ebpf.program_mut("snapshot").and_then(|program| program.try_into().ok())
-    } else {
-        None
-    };
-    let listed = program.map(|program| {
-        let snapshot = adopt::snapshot(program);
+    let listed = attached.lister.as_ref().map(|lister| {
+        let snapshot = lister.list(None);
         Listed {
+            lister: lister.name(),
             sockets: snapshot.records.len() / tracer_ebpf::Record::SIZE,
-            namespaces: snapshot.namespaces,
+            namespaces: snapshot.namespaces.len(),
             problems: snapshot.problems.iter().map(ToString::to_string).collect(),
         }
     });
     let has_cookies = attached.has_cookies;
-    let sweep_problem = attached.sweep_problem.take();
+    let sweep_problem = attached.sweep.as_ref().err().cloned();
     Ok(Trial { hooks: std::mem::take(&mut attached.hooks), has_cookies, sweep_problem, listed })
 }
 

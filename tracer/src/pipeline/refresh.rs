@@ -53,25 +53,28 @@ impl Work {
     /// the end of the listing has been.
     pub(super) fn refresh(
         &mut self,
-        attached: &mut Attached,
+        attached: &Attached,
         is_calm: bool,
         processed: u64,
         sinks: &mut impl Sinks,
     ) {
-        if is_calm && self.refresh.is_due(now()) && attached.has(Hook::Snapshot) {
+        if is_calm
+            && self.refresh.is_due(now())
+            && let Some(lister) = attached.lister.clone()
+        {
             self.refresh.losses = None;
             let namespaces = self.judge.tracker().namespaces();
-            self.refresh.sweeps.start(attached, "snapshot", namespaces.into_iter());
+            self.take(Input::Listing, sinks);
+            self.refresh.sweeps.start(move || lister.list(Some(&namespaces)));
         }
         let Self { refresh, judge, .. } = self;
-        let swept =
+        let listed =
             refresh.sweeps.take_in(processed, INTERVAL, |record| take(judge, Input::Shown(record), sinks));
-        let Some(swept) = swept else { return };
-        for netns in &swept.walked {
+        let Some(listed) = listed else { return };
+        for netns in &listed.namespaces {
             take(judge, Input::Walked(*netns), sinks);
         }
-        let before = judge.tracker().len();
-        take(judge, Input::Complete(swept.from), sinks);
-        sinks.refreshed(&swept, before - judge.tracker().len());
+        take(judge, Input::Complete(listed.from), sinks);
+        sinks.refreshed(&listed, judge.missing());
     }
 }

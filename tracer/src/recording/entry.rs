@@ -15,6 +15,7 @@
 //!  11 shown      count (u32), records     of a listing that was made after a loss
 //!  12 walked     namespace (u64)          that listing shows it whole
 //!  13 complete   time (u64)               that listing was begun then, and is complete
+//!  14 relisting                           after a loss a listing is begun
 //! ```
 
 use tracer_ebpf::{Hook, Record};
@@ -99,6 +100,7 @@ const ODD: u8 = 10;
 const SHOWN: u8 = 11;
 const WALKED: u8 = 12;
 const COMPLETE: u8 = 13;
+const RELISTING: u8 = 14;
 
 /// Entries on their way into a frame.
 #[derive(Debug, Default)]
@@ -119,6 +121,7 @@ impl Encoder {
             Entry::Input(Input::Listed(record)) => self.record(LISTED, record),
             Entry::Input(Input::Record(record)) => self.record(RECORDS, record),
             Entry::Input(Input::Shown(record)) => self.record(SHOWN, record),
+            Entry::Input(Input::Listing) => self.words(&[RELISTING], &[]),
             Entry::Input(Input::Walked(netns)) => self.words(&[WALKED], &[netns]),
             Entry::Input(Input::Complete(from)) => self.words(&[COMPLETE], &[from]),
             Entry::Input(Input::Lost(Loss { hook, until, ring_full, missed })) => {
@@ -265,6 +268,7 @@ impl<'a> Entries<'a> {
                 let [netns] = self.words(tag)?;
                 Entry::Input(Input::Walked(netns))
             }
+            RELISTING => Entry::Input(Input::Listing),
             COMPLETE => {
                 let [from] = self.words(tag)?;
                 Entry::Input(Input::Complete(from))
@@ -336,6 +340,7 @@ mod tests {
             Entry::Input(Input::Record(&odd)),
             Entry::Input(Input::Record(&two)),
             Entry::Input(Input::Lost(loss)),
+            Entry::Input(Input::Listing),
             Entry::Input(Input::Shown(&two)),
             Entry::Input(Input::Walked(77)),
             Entry::Input(Input::Complete(10)),

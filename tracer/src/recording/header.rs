@@ -108,7 +108,7 @@ impl Header {
                 release: uname.release().to_string_lossy().into_owned(),
                 machine: uname.machine().to_string_lossy().into_owned(),
                 has_cookies: attached.has_cookies,
-                sweep_problem: attached.sweep_problem.clone(),
+                sweep_problem: attached.sweep.as_ref().err().cloned(),
                 reset_reasons: attached.kernel.reset_reasons.clone(),
                 fields: fields.collect(),
             },

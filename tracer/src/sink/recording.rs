@@ -22,7 +22,7 @@ use self::{selection::Selected, writer::Writer};
 use crate::{
     anchor::Anchor,
     judge::Input,
-    kernel::{adopt::Snapshot, counts::Fate},
+    kernel::{counts::Fate, listing::Snapshot},
     recording::{
         End, Entry, Header,
         entry::{Encoder, Unwritten},
@@ -106,7 +106,7 @@ impl Recorder {
     /// The listing of what was there before is complete.
     pub fn listed(&mut self, listing: &Snapshot) {
         let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
-        let (namespaces, problems) = (count(listing.namespaces), count(listing.problems.len()));
+        let (namespaces, problems) = (count(listing.namespaces.len()), count(listing.problems.len()));
         self.encoder.push(&Entry::Listing { namespaces, problems });
     }
 

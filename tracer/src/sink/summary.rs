@@ -171,7 +171,7 @@ impl Listener for Summary {
                 self.reaches(anchor.monotonic_ns);
             }
             Entry::Unwritten(gap) => self.unwritten += gap.records,
-            Entry::Input(Input::Walked(_) | Input::Complete(_))
+            Entry::Input(Input::Listing | Input::Walked(_) | Input::Complete(_))
             | Entry::Listing { .. }
             | Entry::Fate(..)
             | Entry::End(_) => {}

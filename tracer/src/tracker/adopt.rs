@@ -2,10 +2,10 @@
 
 use model::{Inconclusive, linux::LinuxState};
 
-use super::{Connection, Tracker, key, request::Request, timewait::Timewait};
+use super::{Connection, Tracker, key, name, request::Request, timewait::Timewait};
 use crate::{
-    event::{Event, What},
-    step::{Step, StepKind},
+    event::{Event, SocketId, What},
+    step::{Step, StepKind, TimewaitEnd},
 };
 
 impl Tracker {
@@ -17,19 +17,59 @@ impl Tracker {
     /// As [`adopt`](Self::adopt), for a listing in the middle of the stream, which may tell something new: what began
     /// unseen counts from here on, so that what ends has begun.
     pub(super) fn exists(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        match event.what {
-            What::Exists { state: LinuxState::NewSynRecv, .. } => self.adopt_request(event, each),
-            What::Exists { state, minisocket: true, .. } => self.adopt_timewait(event, state, each),
-            What::Exists { state, minisocket: false, .. } => self.adopt_socket(event, state),
-            _ => {}
+        let What::Exists { state, minisocket, from } = event.what else { return };
+        if self.has_ended(event) {
+            return;
+        }
+        if from < event.time {
+            self.listed = self.listed.max(event.time);
+        }
+        match (state, minisocket) {
+            (LinuxState::NewSynRecv, _) => self.adopt_request(event, from, each),
+            (_, true) => self.adopt_timewait(event, state, from, each),
+            (_, false) => self.adopt_socket(event, state, from),
         }
     }
 
-    fn adopt_socket(&mut self, event: &Event, state: LinuxState) {
+    /// The first event of a minisocket that only a listing has shown tells its address.
+    pub(super) fn place_timewait(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        let SocketId { cookie, address, .. } = event.socket;
+        if self.unplaced == 0 || cookie == 0 || address == 0 || !self.timewaits.contains_key(&cookie) {
+            return;
+        }
+        if self.timewaits.contains_key(&address) {
+            // The end of the one before was lost.
+            self.end_timewait(event, TimewaitEnd::Unknown, each);
+        }
+        if let Some(mut known) = self.timewaits.remove(&cookie) {
+            self.unplaced -= usize::from(!known.placed);
+            known.placed = true;
+            self.timewaits.insert(address, known);
+        }
+    }
+
+    /// As [`place_timewait`](Self::place_timewait), for a half-open request.
+    pub(super) fn place_request(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
+        let SocketId { cookie, address, .. } = event.socket;
+        if self.unplaced == 0 || cookie == 0 || address == 0 || !self.requests.contains_key(&cookie) {
+            return;
+        }
+        if self.requests.contains_key(&address) {
+            self.end_request(event, false, each);
+        }
+        if let Some(mut known) = self.requests.remove(&cookie) {
+            self.unplaced -= usize::from(!known.placed);
+            known.placed = true;
+            self.requests.insert(address, known);
+        }
+    }
+
+    fn adopt_socket(&mut self, event: &Event, state: LinuxState, from: u64) {
         let Some(key) = key(&event.socket) else { return };
         let Event { time, ref flow, .. } = *event;
         if let Some(known) = self.connections.find(key).and_then(|id| self.connections.get_mut(id)) {
-            if known.state == state || time <= known.since {
+            // Whatever moved it has told, unless it came while the kernel looked.
+            if known.state == state || from <= known.since {
                 return;
             }
             // What led there was lost.
@@ -56,26 +96,43 @@ impl Tracker {
         }
     }
 
-    fn adopt_request(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        let address = event.socket.address;
-        if self.requests.contains_key(&address) || !self.has_room() {
+    fn adopt_request(&mut self, event: &Event, from: u64, each: &mut impl FnMut(Step<'_>)) {
+        let name = name(&event.socket);
+        if name == 0 || self.requests.contains_key(&name) || !self.has_room() {
             return;
         }
-        self.requests.insert(address, Request::adopted(event));
+        let placed = event.socket.address != 0;
+        self.unplaced += usize::from(!placed);
+        let mut request = Request::adopted(event, from);
+        request.placed = placed;
+        self.requests.insert(name, request);
         self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
 
-    fn adopt_timewait(&mut self, event: &Event, substate: LinuxState, each: &mut impl FnMut(Step<'_>)) {
-        let address = event.socket.address;
-        if let Some(known) = self.timewaits.get_mut(&address) {
+    fn adopt_timewait(
+        &mut self,
+        event: &Event,
+        substate: LinuxState,
+        from: u64,
+        each: &mut impl FnMut(Step<'_>),
+    ) {
+        let name = name(&event.socket);
+        if name == 0 {
+            return;
+        }
+        if let Some(known) = self.timewaits.get_mut(&name) {
             if known.convert(event, substate, &mut self.books) {
                 each(Step { event, connection: None, kind: StepKind::TimewaitConverted });
             }
             return;
         }
         if self.has_room() {
-            self.timewaits.insert(address, Timewait::adopted(event, substate));
+            let placed = event.socket.address != 0;
+            self.unplaced += usize::from(!placed);
+            let mut timewait = Timewait::adopted(event, substate, from);
+            timewait.placed = placed;
+            self.timewaits.insert(name, timewait);
             self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
             each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });
         }

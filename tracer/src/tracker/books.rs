@@ -93,10 +93,10 @@ impl Books {
         self.namespaces.get(&netns).copied().unwrap_or_default()
     }
 
-    /// The namespaces that have FIN-WAIT-2 minisockets.
-    pub fn with_fin_wait2_minisockets(&self) -> impl Iterator<Item = u64> {
-        let have = self.namespaces.iter().filter(|(_, levels)| levels.fin_wait2_minisockets.now > 0);
-        have.map(|(netns, _)| *netns)
+    /// True when there are FIN-WAIT-2 minisockets in any namespace.
+    #[must_use]
+    pub fn has_fin_wait2_minisockets(&self) -> bool {
+        self.namespaces.values().any(|levels| levels.fin_wait2_minisockets.now > 0)
     }
 
     /// Starts the extremes of every namespace over. Namespaces without sockets are forgotten.

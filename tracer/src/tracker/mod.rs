@@ -30,6 +30,7 @@ pub use self::{
 use self::{
     cpu::{Answered, Cpus},
     hooks::Sight,
+    refresh::Names,
     request::Request,
     table::Table,
     timewait::Timewait,
@@ -68,6 +69,12 @@ pub struct Tracker {
     connections: Table,
     timewaits: HashMap<u64, Timewait>,
     requests: HashMap<u64, Request>,
+    /// Minisockets that a listing has shown by their cookie, and no event by their address.
+    unplaced: usize,
+    /// The first listing was complete then.
+    listed: u64,
+    /// What has ended since a listing was begun that is not complete yet.
+    ended: Option<Names>,
     cpus: Cpus,
     books: Books,
     /// Time of the last event.
@@ -86,6 +93,9 @@ impl Tracker {
             connections: Table::default(),
             timewaits: HashMap::new(),
             requests: HashMap::new(),
+            unplaced: 0,
+            listed: 0,
+            ended: None,
             cpus: Cpus::default(),
             books: Books::default(),
             latest: 0,
@@ -135,9 +145,11 @@ impl Tracker {
                 each(Step { event, connection: None, kind: StepKind::SynAckRetransmit });
             }
             What::Timewait { action, substate, .. } => {
+                self.place_timewait(event, each);
                 self.timewait(event, number, action, substate, each);
             }
             What::Request { action, synack_time, .. } => {
+                self.place_request(event, each);
                 self.request(event, number, action, synack_time, each);
             }
             What::Exists { .. } | What::Swept | What::Missing => {}
@@ -217,6 +229,9 @@ impl Tracker {
 
     fn forget(&mut self, id: u32) {
         if let Some(gone) = self.connections.remove(id) {
+            if let Some(ended) = &mut self.ended {
+                ended.full(gone.key);
+            }
             self.books.leave(gone.state, gone.family(), gone.netns);
         }
     }
@@ -300,8 +315,17 @@ impl Tracker {
     }
 }
 
-/// What a socket is remembered by: its cookie, or its address where it has none. Addresses have the highest bit set,
-/// cookies count from 1.
+/// What a minisocket is remembered by: its address, or its cookie while no event has told the address.
+const fn name(socket: &SocketId) -> u64 {
+    if socket.address == 0 { socket.cookie } else { socket.address }
+}
+
+/// Addresses have the highest bit set, cookies count from 1.
+const fn is_cookie(name: u64) -> bool {
+    name >> 63 == 0
+}
+
+/// What a socket is remembered by: its cookie, or its address where it has none.
 const fn key(socket: &SocketId) -> Option<u64> {
     match (socket.cookie, socket.address) {
         (0, 0) => None,

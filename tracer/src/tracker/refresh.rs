@@ -4,14 +4,14 @@
 //! says that it has ended, not how.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use model::linux::LinuxState;
 use tracer_ebpf::Hook;
 
-use super::{Tracker, key};
+use super::{Tracker, is_cookie, key, name};
 use crate::{
     event::{Event, Family, Flow, SocketId, What},
     step::{HandshakeResult, Role, Step, StepKind, TimewaitEnd, Untimed},
@@ -20,21 +20,80 @@ use crate::{
 /// A socket is in the kernel's tables, or out of them, this long after what its last event said, nanoseconds.
 pub const SETTLED: u64 = 1_000_000_000;
 
+/// Sockets, by what each kind is known by in events and listings alike.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Full sockets, by key.
+    full: HashSet<u64>,
+    /// Timewait minisockets, by cookie and by address.
+    timewaits: HashSet<u64>,
+    /// Half-open requests, by namespace and ends: they have a cookie only once somebody has asked for it.
+    requests: HashSet<(u64, Flow)>,
+}
+
+impl Names {
+    /// Takes in a listed socket.
+    fn show(&mut self, event: &Event) {
+        match event.what {
+            What::Exists { state: LinuxState::NewSynRecv, .. } => {
+                self.requests.insert((event.socket.netns, event.flow));
+            }
+            What::Exists { minisocket: true, .. } => self.timewait(event.socket.cookie, event.socket.address),
+            _ => self.full.extend(key(&event.socket)),
+        }
+    }
+
+    /// True when the listed socket is among them.
+    fn have(&self, event: &Event) -> bool {
+        match event.what {
+            What::Exists { state: LinuxState::NewSynRecv, .. } => {
+                self.requests.contains(&(event.socket.netns, event.flow))
+            }
+            What::Exists { minisocket: true, .. } => {
+                self.has_timewait(event.socket.cookie, event.socket.address)
+            }
+            _ => key(&event.socket).is_some_and(|key| self.full.contains(&key)),
+        }
+    }
+
+    pub(super) fn full(&mut self, key: u64) {
+        self.full.insert(key);
+    }
+
+    pub(super) fn timewait(&mut self, cookie: u64, address: u64) {
+        self.timewaits.extend([cookie, address].into_iter().filter(|name| *name != 0));
+    }
+
+    pub(super) fn request(&mut self, netns: u64, flow: Flow) {
+        self.requests.insert((netns, flow));
+    }
+
+    fn has_timewait(&self, cookie: u64, address: u64) -> bool {
+        // The memory of one that has ended may be another one: its cookie decides where it has one.
+        self.timewaits.contains(if cookie == 0 { &address } else { &cookie })
+    }
+}
+
 /// What a listing of some namespaces showed.
 #[derive(Debug, Default)]
 pub struct Listing {
     from: u64,
     namespaces: HashSet<u64>,
-    /// Keys of full sockets, and addresses of the others.
-    shown: HashSet<u64>,
+    shown: Names,
+    /// Minisockets that were shown without an address: which of them are known is asked when all have been.
+    minisockets: Vec<Event>,
 }
 
 impl Listing {
-    /// Takes in one socket ([`What::Exists`]).
-    pub fn show(&mut self, event: &Event) {
-        let is_full = matches!(event.what, What::Exists { minisocket: false, state, .. } if state != LinuxState::NewSynRecv);
-        let name = if is_full { key(&event.socket) } else { Some(event.socket.address) };
-        self.shown.extend(name);
+    /// Takes in one socket ([`What::Exists`]). False when the tracker is to hear of it only when the listing is complete
+    /// ([`Tracker::unheard`]).
+    pub fn show(&mut self, event: &Event) -> bool {
+        self.shown.show(event);
+        let waits = matches!(event.what, What::Exists { minisocket: true, .. }) && event.socket.address == 0;
+        if waits {
+            self.minisockets.push(event.clone());
+        }
+        !waits
     }
 
     /// It was begun at `from` (CLOCK_MONOTONIC nanoseconds) and shows these namespaces whole. Before this is said, no socket
@@ -44,11 +103,9 @@ impl Listing {
         self.namespaces.extend(namespaces);
     }
 
-    /// True when a socket that has been as it is since `since` should be there and is not.
-    fn lacks(&self, name: u64, netns: u64, since: u64) -> bool {
-        since.saturating_add(SETTLED) <= self.from
-            && self.namespaces.contains(&netns)
-            && !self.shown.contains(&name)
+    /// True when a socket that has been as it is since `since` should be there.
+    fn is_expected(&self, netns: u64, since: u64) -> bool {
+        since.saturating_add(SETTLED) <= self.from && self.namespaces.contains(&netns)
     }
 }
 
@@ -77,35 +134,87 @@ impl Tracker {
             task: None,
             what: What::Missing,
         };
+        let shown = &listing.shown;
         let connections = self
             .connections
             .iter()
-            .filter(|known| known.state != LinuxState::Close)
-            .filter(|known| listing.lacks(known.key, known.netns, known.since))
+            .filter(|known| known.state != LinuxState::Close && !shown.full.contains(&known.key))
+            .filter(|known| listing.is_expected(known.netns, known.since))
             .map(|known| missing(named(known.key, known.netns), known.flow()));
-        let minisocket = |address: u64, netns: u64, family| {
-            missing(SocketId { cookie: 0, address, netns }, nowhere(family))
-        };
         let timewaits = self
             .timewaits
             .iter()
-            .filter(|(address, known)| listing.lacks(**address, known.netns, known.since))
-            .map(|(address, known)| minisocket(*address, known.netns, known.family));
+            .filter(|(name, known)| !shown.has_timewait(known.cookie, **name))
+            .filter(|(_, known)| listing.is_expected(known.netns, known.since))
+            .map(|(name, known)| missing(named(*name, known.netns), nowhere(known.family)));
         let requests = self
             .requests
             .iter()
-            .filter(|(address, known)| listing.lacks(**address, known.netns, known.since))
-            .map(|(address, known)| minisocket(*address, known.netns, known.family));
+            .filter(|(_, known)| !shown.requests.contains(&(known.netns, known.flow)))
+            .filter(|(_, known)| listing.is_expected(known.netns, known.since))
+            .map(|(name, known)| missing(named(*name, known.netns), known.flow));
         connections.chain(timewaits).chain(requests).collect()
+    }
+
+    /// The minisockets that were listed without an address, with the address that they are tracked by, for
+    /// [`observe`](Self::observe).
+    #[must_use]
+    pub fn unheard(&self, listing: &mut Listing) -> Vec<Event> {
+        let mut shown = std::mem::take(&mut listing.minisockets);
+        let requests: HashMap<_, _> =
+            self.requests.iter().map(|(name, known)| ((known.netns, known.flow), *name)).collect();
+        let timewaits: HashMap<_, _> =
+            self.timewaits.iter().map(|(name, known)| (known.cookie, *name)).collect();
+        for event in &mut shown {
+            let known = match event.what {
+                What::Exists { state: LinuxState::NewSynRecv, .. } => {
+                    requests.get(&(event.socket.netns, event.flow))
+                }
+                _ => timewaits.get(&event.socket.cookie),
+            };
+            // One that is known by its cookie stays so.
+            if let Some(name) = known.filter(|name| **name != event.socket.cookie) {
+                event.socket.address = *name;
+            }
+        }
+        shown
+    }
+
+    /// A listing begins: what ends before it is complete is no news when the listing shows it.
+    pub fn listing_begins(&mut self) {
+        self.ended = Some(Names::default());
+    }
+
+    /// The listing is complete, and has been taken in.
+    pub fn listing_ends(&mut self) {
+        self.ended = None;
+    }
+
+    /// True when it has ended since the listing was begun.
+    pub(super) fn has_ended(&self, event: &Event) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.have(event))
+    }
+
+    /// Cookies of the FIN_WAIT2 minisockets that only a listing has shown, by namespace: no hook has told their address.
+    #[must_use]
+    pub fn orphans_without_address(&self) -> HashMap<u64, HashSet<u64>> {
+        let mut orphans: HashMap<u64, HashSet<u64>> = HashMap::new();
+        if self.unplaced > 0 {
+            let all = self.timewaits.iter().filter(|(_, known)| !known.placed && known.is_fin_wait2());
+            for (cookie, known) in all {
+                orphans.entry(known.netns).or_default().insert(*cookie);
+            }
+        }
+        orphans
     }
 
     /// The end of this socket was lost.
     pub(super) fn is_missing(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        let address = event.socket.address;
-        if let Some(timewait) = self.timewaits.get_mut(&address) {
+        let name = name(&event.socket);
+        if let Some(timewait) = self.timewaits.get_mut(&name) {
             timewait.whole = false;
             self.end_timewait(event, TimewaitEnd::Unknown, each);
-        } else if let Some(request) = self.requests.get_mut(&address) {
+        } else if let Some(request) = self.requests.get_mut(&name) {
             request.whole = false;
             self.end_request(event, false, each);
             let duration = Err(Untimed::LostEvent);
@@ -119,7 +228,7 @@ impl Tracker {
 
 /// A key is a cookie, or an address where there is none.
 const fn named(key: u64, netns: u64) -> SocketId {
-    if key >> 63 == 0 {
+    if is_cookie(key) {
         SocketId { cookie: key, address: 0, netns }
     } else {
         SocketId { cookie: 0, address: key, netns }

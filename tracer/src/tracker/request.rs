@@ -8,9 +8,9 @@
 use model::linux::LinuxState;
 use tracer_ebpf::{Caller, Hook};
 
-use super::{Tracker, cpu::Answered};
+use super::{Tracker, cpu::Answered, name};
 use crate::{
-    event::{Event, Family, RequestEnd, TimerAction, What},
+    event::{Event, Flow, RequestEnd, TimerAction, What},
     step::{HandshakeResult, Role, Step, StepKind, Untimed},
 };
 
@@ -20,24 +20,28 @@ pub(super) struct Request {
     /// When it was born, or first seen.
     pub(super) since: u64,
     pub(super) netns: u64,
-    pub(super) family: Family,
+    pub(super) flow: Flow,
     /// Its birth was seen.
     pub(super) whole: bool,
+    /// Its address is known.
+    pub(super) placed: bool,
     /// The RST that its listener sent just before the timer stopped.
     answered: Option<Answered>,
 }
 
 impl Request {
-    pub(super) const fn adopted(event: &Event) -> Self {
-        Self { whole: false, ..Self::new(event) }
+    /// Listed; it was there at `since` already, or came while the kernel looked.
+    pub(super) const fn adopted(event: &Event, since: u64) -> Self {
+        Self { whole: false, since, ..Self::new(event) }
     }
 
     const fn new(event: &Event) -> Self {
         Self {
             since: event.time,
             netns: event.socket.netns,
-            family: event.flow.family,
+            flow: event.flow,
             whole: true,
+            placed: true,
             answered: None,
         }
     }
@@ -61,15 +65,18 @@ impl Tracker {
         if action == TimerAction::Started && stopped.is_none() && known {
             self.resolve_elsewhere(event, cpu, each);
         }
-        if let Some(known) = self.requests.get_mut(&event.socket.address)
-            && event.time < known.since
-        {
+        if let Some(known) = self.requests.get_mut(&event.socket.address) {
             // The listing has overtaken this event: the birth of what it listed, or something of one before.
-            if action == TimerAction::Started && !known.whole {
+            let is_early = event.time < known.since;
+            let is_birth = action == TimerAction::Started && stopped.is_none() && !known.whole;
+            if is_birth && (is_early || event.time < self.listed) {
                 *known = Request { since: event.time, whole: true, ..*known };
                 each(Step { event, connection: None, kind: StepKind::RequestBegun });
+                return;
             }
-            return;
+            if is_early {
+                return;
+            }
         }
         // The memory of a request that has just been dropped may be the next request.
         if let Some(stopped) = stopped.as_ref().filter(|stopped| !is_same_request(stopped, synack_time))
@@ -152,8 +159,13 @@ impl Tracker {
     }
 
     pub(super) fn end_request(&mut self, event: &Event, completed: bool, each: &mut impl FnMut(Step<'_>)) {
-        let Some(ended) = self.requests.remove(&event.socket.address) else { return };
-        self.books.leave(LinuxState::NewSynRecv, ended.family, ended.netns);
+        let name = name(&event.socket);
+        let Some(ended) = self.requests.remove(&name) else { return };
+        self.unplaced -= usize::from(!ended.placed);
+        if let Some(names) = &mut self.ended {
+            names.request(ended.netns, ended.flow);
+        }
+        self.books.leave(LinuxState::NewSynRecv, ended.flow.family, ended.netns);
         let kind = StepKind::RequestEnded { completed, lived: ended.lived(event) };
         each(Step { event, connection: None, kind });
     }

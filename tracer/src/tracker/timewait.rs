@@ -8,7 +8,7 @@
 use model::linux::{LinuxState, TimeWaitKind, Transition};
 use tracer_ebpf::Caller;
 
-use super::{Books, Connection, Tracker, key};
+use super::{Books, Connection, Tracker, key, name};
 use crate::{
     event::{Event, Family, SocketId, TimerAction, What},
     step::{Step, StepKind, TimewaitEnd, TimewaitPath},
@@ -24,7 +24,7 @@ const ONE_CALL: u64 = 1_000_000;
 #[derive(Debug)]
 pub(super) struct Timewait {
     /// The connection's cookie.
-    cookie: u64,
+    pub(super) cookie: u64,
     /// When it was born, or first seen.
     pub(super) since: u64,
     pub(super) netns: u64,
@@ -33,19 +33,35 @@ pub(super) struct Timewait {
     substate: LinuxState,
     /// Its birth was seen.
     pub(super) whole: bool,
+    /// Its address is known.
+    pub(super) placed: bool,
     /// The peer's FIN has just been noticed, and the timer that it starts has not.
     converted: bool,
 }
 
 impl Timewait {
-    pub(super) fn adopted(event: &Event, substate: LinuxState) -> Self {
-        Self { whole: false, ..Self::new(event, substate) }
+    /// Listed, or noticed by an event; it was there at `since` already, or came while the kernel looked.
+    pub(super) fn adopted(event: &Event, substate: LinuxState, since: u64) -> Self {
+        Self { whole: false, since, ..Self::new(event, substate) }
+    }
+
+    pub(super) fn is_fin_wait2(&self) -> bool {
+        self.substate == LinuxState::FinWait2
     }
 
     fn new(event: &Event, substate: LinuxState) -> Self {
         let Event { time: since, ref flow, socket, .. } = *event;
         let SocketId { cookie, netns, .. } = socket;
-        Self { cookie, since, netns, family: flow.family, substate, whole: true, converted: false }
+        Self {
+            cookie,
+            since,
+            netns,
+            family: flow.family,
+            substate,
+            whole: true,
+            placed: true,
+            converted: false,
+        }
     }
 
     /// True when the peer's FIN has come since the last look.
@@ -81,17 +97,21 @@ impl Tracker {
             self.resolve_elsewhere(event, cpu, each);
         }
         let mut known = self.timewaits.get_mut(&address);
-        if let Some(known) = known.as_deref_mut()
-            && event.time < known.since
-        {
-            // The listing has overtaken this event. The birth of what it listed, or of one before at this address.
-            let born = action == TimerAction::Started && known.cookie == event.socket.cookie && !known.whole;
-            if born {
+        if let Some(known) = known.as_deref_mut() {
+            // The listing has overtaken this event. The birth of what it listed, or something of one before at this address.
+            let is_early = event.time < known.since;
+            let is_birth = action == TimerAction::Started
+                && cancelled.is_none()
+                && known.cookie == event.socket.cookie
+                && !known.whole;
+            if is_birth && (is_early || event.time < self.listed) {
                 known.whole = true;
                 known.since = event.time;
-                self.announce_timewait(event, substate, each);
+                return self.announce_timewait(event, substate, each);
             }
-            return;
+            if is_early {
+                return;
+            }
         }
         if known.is_some_and(|known| known.cookie != event.socket.cookie) {
             // The end of the one before was lost.
@@ -119,7 +139,7 @@ impl Tracker {
     /// A sweep has found the peer's FIN. It may be late: the minisocket may have ended since, or another one may live at
     /// its address.
     pub(super) fn swept(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        let Some(known) = self.timewaits.get_mut(&event.socket.address) else { return };
+        let Some(known) = self.timewaits.get_mut(&name(&event.socket)) else { return };
         if event.time >= known.since && known.convert(event, LinuxState::TimeWait, &mut self.books) {
             // That FIN moved no timer, or the timer would have told.
             known.converted = false;
@@ -145,7 +165,7 @@ impl Tracker {
         }
         // Its beginning was lost, or there was no room for it: it counts now, so that what ends has begun.
         if self.has_room() {
-            self.timewaits.insert(event.socket.address, Timewait::adopted(event, substate));
+            self.timewaits.insert(event.socket.address, Timewait::adopted(event, substate, event.time));
             self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
             each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });
         }
@@ -219,7 +239,12 @@ impl Tracker {
         cause: TimewaitEnd,
         each: &mut impl FnMut(Step<'_>),
     ) {
-        let Some(ended) = self.timewaits.remove(&event.socket.address) else { return };
+        let name = name(&event.socket);
+        let Some(ended) = self.timewaits.remove(&name) else { return };
+        self.unplaced -= usize::from(!ended.placed);
+        if let Some(names) = &mut self.ended {
+            names.timewait(ended.cookie, name);
+        }
         self.books.leave_minisocket(ended.substate, ended.family, ended.netns);
         let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));
         let kind = StepKind::TimewaitEnded { substate: ended.substate, cause, lived };

@@ -1,7 +1,10 @@
 //! Bytes that are no records, or are records of nothing: an error or an event, and a tracker that bears it.
 
 use proptest::prelude::*;
-use tracer::decode::{Kernel, Malformed, decode, hook_of};
+use tracer::{
+    decode::{Kernel, Malformed, decode, hook_of},
+    recording::layout,
+};
 use tracer_ebpf::{Hook, Record};
 
 use crate::watch::Watch;
@@ -60,6 +63,9 @@ proptest! {
             Err(Malformed::State(number)) => prop_assert!(number == 0 || number > 12),
             Err(Malformed::Family(number)) => prop_assert!(number != 2 && number != 10),
             Err(Malformed::Caller(number)) => prop_assert!(number > 7),
+            Err(Malformed::NoAddress) => {
+                prop_assert_eq!(layout::record(&bytes).map(|record| record.socket), Some(0));
+            }
             Err(Malformed::Size { .. }) => prop_assert!(false, "the size is right"),
         }
     }

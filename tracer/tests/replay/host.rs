@@ -320,7 +320,7 @@ impl Host {
             id,
             flow,
             Some(task(1)),
-            What::Exists { state, minisocket, evidence: None },
+            What::Exists { state, minisocket, from: self.now },
         );
     }
 }

@@ -1,29 +1,47 @@
 //! After a loss: a listing shows what is left, and what it does not show has ended unseen.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use model::linux::LinuxState::{self, *};
 use tracer::{
-    event::{Event, Family},
+    event::{Event, Family, TimerAction, What},
     step::{HandshakeResult, Role, StepKind, TimewaitEnd, Untimed},
     tracker::Listing,
 };
 
 use crate::{
-    host::{Host, MILLISECOND, SECOND},
+    host::{Host, MILLISECOND, Minisocket, SECOND},
     watch::Watch,
 };
 
-/// A listing of the host's namespace, begun now, that shows these.
-fn listing(host: &Host, shown: &[Event]) -> Listing {
+/// The host's namespace is listed now, and these are there. Says how many were missing.
+fn refresh(watch: &mut Watch, host: &Host, shown: &[Event]) -> usize {
     let mut listing = Listing::default();
-    shown.iter().for_each(|event| listing.show(event));
+    for event in shown {
+        if listing.show(event) {
+            watch.see(std::slice::from_ref(event));
+        }
+    }
     listing.is_complete(host.now, &[7]);
-    listing
+    complete(watch, listing)
 }
 
-fn refresh(watch: &mut Watch, listing: &Listing) -> usize {
-    let missing = watch.tracker.missing(listing);
+fn complete(watch: &mut Watch, mut listing: Listing) -> usize {
+    let missing = watch.tracker.missing(&listing);
     watch.see(&missing);
+    let unheard = watch.tracker.unheard(&mut listing);
+    watch.see(&unheard);
+    watch.tracker.listing_ends();
     missing.len()
+}
+
+/// As `sock_diag` lists it: minisockets without their addresses.
+fn without_addresses(events: &mut [Event]) {
+    for event in events {
+        if matches!(event.what, What::Exists { minisocket: true, .. }) {
+            event.socket.address = 0;
+        }
+    }
 }
 
 /// A client in each of these states, a request and two minisockets; everything is told.
@@ -54,7 +72,7 @@ fn what_a_listing_does_not_show_has_ended_unseen() {
         assert_eq!(watch.sockets(state), count, "{state}");
     }
     host.wait(2 * SECOND);
-    assert_eq!(refresh(&mut watch, &listing(&host, &[])), 7);
+    assert_eq!(refresh(&mut watch, &host, &[]), 7);
     assert_eq!(watch.tracker.books().total(), 0);
     // How they ended is not guessed.
     for substate in [TimeWait, FinWait2] {
@@ -68,27 +86,38 @@ fn what_a_listing_does_not_show_has_ended_unseen() {
     watch.books_balance();
 }
 
-#[test]
-fn what_a_listing_shows_stays() {
+fn assert_all_stay(list: impl Fn(&mut [Event])) {
     let mut host = Host::new();
     let mut watch = crowd(&mut host);
     host.wait(2 * SECOND);
     let began = host.events.len();
-    for at in 0..began {
-        let Event { socket, flow, ref what, .. } = host.events[at];
+    // Of each socket the last state.
+    let mut last = BTreeMap::new();
+    for Event { socket, flow, what, .. } in &host.events {
         let (state, minisocket) = match what {
-            tracer::event::What::Transition { transition, .. } => (transition.to, false),
-            tracer::event::What::Timewait { substate, .. } => (*substate, true),
-            tracer::event::What::Request { .. } => (NewSynRecv, true),
+            What::Transition { transition, .. } => (transition.to, false),
+            What::Timewait { substate, .. } => (*substate, true),
+            What::Request { .. } => (NewSynRecv, true),
             _ => continue,
         };
+        last.insert(socket.address, (*socket, *flow, state, minisocket));
+    }
+    for (socket, flow, state, minisocket) in last.into_values().filter(|(_, _, state, _)| *state != Close) {
         host.exists(socket, flow, state, minisocket);
     }
-    let shown = host.events.split_off(began);
-    assert_eq!(refresh(&mut watch, &listing(&host, &shown)), 0);
+    let mut shown = host.events.split_off(began);
+    list(&mut shown);
+    assert_eq!(refresh(&mut watch, &host, &shown), 0);
     for (state, count) in EVERYWHERE {
         assert_eq!(watch.sockets(state), count, "{state}");
     }
+    watch.books_balance();
+}
+
+#[test]
+fn what_a_listing_shows_stays() {
+    assert_all_stay(|_| {});
+    assert_all_stay(without_addresses);
 }
 
 #[test]
@@ -96,12 +125,12 @@ fn nobody_is_missing_who_moved_just_now_or_lives_elsewhere() {
     let mut host = Host::new();
     let mut watch = crowd(&mut host);
     host.wait(500 * MILLISECOND);
-    assert_eq!(refresh(&mut watch, &listing(&host, &[])), 0, "their entries may be on the way into a table");
+    assert_eq!(refresh(&mut watch, &host, &[]), 0, "their entries may be on the way into a table");
     host.wait(2 * SECOND);
     let mut other = Listing::default();
     other.is_complete(host.now, &[8]);
-    assert_eq!(refresh(&mut watch, &other), 0, "of another namespace");
-    assert_eq!(refresh(&mut watch, &Listing::default()), 0, "a listing that was not finished");
+    assert_eq!(complete(&mut watch, other), 0, "of another namespace");
+    assert_eq!(complete(&mut watch, Listing::default()), 0, "a listing that was not finished");
 }
 
 #[test]
@@ -122,4 +151,118 @@ fn what_began_unseen_counts_from_the_listing_on() {
     assert_eq!(watch.count(|kind| matches!(kind, StepKind::TimewaitBegun { path: None, .. })), 1);
     assert_eq!(watch.count(|kind| *kind == StepKind::RequestBegun), 1);
     watch.books_balance();
+}
+
+/// A minisocket in this state, of a connection that nobody has seen, as `sock_diag` lists it.
+fn listed(host: &mut Host, substate: LinuxState) -> (Minisocket, Event) {
+    let mut client = host.client(Family::Ipv4, 40_000, 80);
+    host.established(&mut client);
+    host.close(&mut client);
+    host.fin_acknowledged(&mut client);
+    let mut timewait = host.time_wait(&mut client, substate);
+    timewait.id.cookie = client.id.cookie;
+    host.events.clear();
+    host.exists(timewait.id, timewait.flow, substate, true);
+    without_addresses(&mut host.events);
+    (timewait, host.events.remove(0))
+}
+
+#[test]
+fn a_minisocket_that_is_listed_by_its_cookie_tells_its_address_when_it_ends() {
+    let (mut host, mut watch) = (Host::new(), Watch::new());
+    let (timewait, shown) = listed(&mut host, TimeWait);
+    watch.see(&[shown]);
+    assert_eq!(watch.sockets(TimeWait), 1);
+    host.wait(30 * SECOND);
+    host.expire(&timewait);
+    watch.see(&host.events);
+    assert_eq!(watch.ends(), [(TimeWait, TimewaitEnd::Expired, None)]);
+    assert_eq!(watch.sockets(TimeWait), 0);
+    watch.books_balance();
+}
+
+#[test]
+fn a_request_that_is_listed_by_its_cookie_becomes_a_child() {
+    let (mut host, mut watch) = (Host::new(), Watch::new());
+    let listener = host.listen(Family::Ipv4, 80);
+    let mut request = host.request(&listener, 50_000);
+    host.events.clear();
+    // Listing it makes its cookie.
+    request.id.cookie = 77;
+    host.exists(request.id, request.flow, NewSynRecv, true);
+    without_addresses(&mut host.events);
+    host.accept(&listener, &request);
+    watch.see(&host.events);
+    assert_eq!(watch.sockets(NewSynRecv), 0);
+    let [(Role::Server, HandshakeResult::Established, duration)] = watch.handshakes()[..] else {
+        panic!("{:?}", watch.handshakes())
+    };
+    assert!(duration.is_ok(), "the first SYN+ACK's own time: {duration:?}");
+    watch.books_balance();
+}
+
+#[test]
+fn what_ends_while_it_is_listed_is_not_there_any_more() {
+    for list in [without_addresses, |_: &mut [Event]| {}] {
+        let mut host = Host::new();
+        let mut client = host.client(Family::Ipv4, 40_000, 80);
+        host.established(&mut client);
+        host.close(&mut client);
+        host.fin_acknowledged(&mut client);
+        let timewait = host.time_wait(&mut client, TimeWait);
+        host.destroy(&client);
+        let mut watch = Watch::of(&host.events);
+        host.wait(60 * SECOND);
+        host.events.clear();
+        host.exists(timewait.id, timewait.flow, TimeWait, true);
+        let mut shown = std::mem::take(&mut host.events);
+        list(&mut shown);
+        watch.tracker.listing_begins();
+        host.expire(&timewait);
+        watch.see(&host.events);
+        assert_eq!(refresh(&mut watch, &host, &shown), 0);
+        assert_eq!(watch.ends().len(), 1);
+        assert!(watch.tracker.is_empty());
+        assert_eq!(watch.tracker.books().total(), 0);
+    }
+}
+
+#[test]
+fn a_minisocket_that_begins_while_the_kernel_looks_has_begun_once() {
+    let (mut host, mut watch) = (Host::new(), Watch::new());
+    let from = host.now;
+    host.wait(MILLISECOND);
+    let (timewait, mut shown) = listed(&mut host, TimeWait);
+    let What::Exists { from: looked, .. } = &mut shown.what else { panic!("{shown:?}") };
+    *looked = from;
+    shown.time = timewait.born + MILLISECOND;
+    watch.see(&[shown]);
+    host.now = timewait.born;
+    host.timewait_timer(&timewait, TimerAction::Started);
+    host.wait(60 * SECOND);
+    host.expire(&timewait);
+    watch.see(&host.events);
+    // Once by the listing, which nobody counts at the start, and once by its own event.
+    assert_eq!(watch.count(|kind| matches!(kind, StepKind::TimewaitRestarted)), 0);
+    let [(TimeWait, TimewaitEnd::Expired, Some(lived))] = watch.ends()[..] else {
+        panic!("{:?}", watch.ends())
+    };
+    assert_eq!(lived / SECOND, 60);
+}
+
+#[test]
+fn the_fin_of_an_orphan_that_is_known_by_its_cookie_is_looked_for() {
+    let (mut host, mut watch) = (Host::new(), Watch::new());
+    let (timewait, shown) = listed(&mut host, FinWait2);
+    watch.see(&[shown]);
+    let cookie = timewait.id.cookie;
+    assert_eq!(watch.tracker.orphans_without_address(), HashMap::from([(7, HashSet::from([cookie]))]));
+    host.wait(SECOND);
+    host.swept(&timewait, host.now);
+    if let Some(event) = host.events.last_mut() {
+        event.socket.address = 0;
+    }
+    watch.see(&host.events);
+    assert_eq!(watch.sockets(TimeWait), 1);
+    assert!(watch.tracker.orphans_without_address().is_empty());
 }

@@ -7,9 +7,9 @@ use tracer_ebpf::Hook;
 
 use crate::kernel::{
     evidence::without_hook,
-    load::LoadError,
+    load::{Kind, LoadError},
     privileges::CAPABILITIES,
-    probe::{MissingField, Probe, Trial, TypeFacts},
+    probe::{Listed, MissingField, Probe, Trial, TypeFacts},
 };
 
 /// One line of the report.
@@ -229,7 +229,8 @@ fn namespaces(probe: &Probe) -> Vec<Check> {
     let mut checks = vec![check(KERNEL, "network namespaces", Mark::Info, format!("{found} found"))];
     if let Some(Ok(Trial { listed: Some(listed), .. })) = &probe.trial {
         let mark = if listed.problems.is_empty() { Mark::Ok } else { Mark::Degraded };
-        let text = format!("{} listed; network namespaces listed: {}", listed.sockets, listed.namespaces);
+        let Listed { lister, sockets, namespaces, .. } = listed;
+        let text = format!("{sockets} listed by {lister}; network namespaces listed: {namespaces}");
         let mut existing = check(KERNEL, "existing sockets", mark, text);
         existing.notes.extend(listed.problems.iter().take(3).cloned());
         if let Some(more) = listed.problems.len().checked_sub(3).filter(|more| *more > 0) {
@@ -243,7 +244,7 @@ fn namespaces(probe: &Probe) -> Vec<Check> {
 fn hooks(probe: &Probe) -> Vec<Check> {
     let Ok(types) = &probe.types else { return Vec::new() };
     let each = types.hooks.iter().map(|&(hook, exists)| {
-        let name = if hook == Hook::Snapshot { "iter/tcp" } else { hook.name() };
+        let name = if hook == Hook::Snapshot { "what exists already" } else { hook.name() };
         match &probe.trial {
             _ if !exists => {
                 check(HOOKS, name, Mark::Missing, "this kernel does not have it").note(without_hook(hook))
@@ -296,7 +297,11 @@ fn tried(name: &str, hook: Hook, trial: &Trial) -> Check {
     let Some(status) = trial.hooks.iter().find(|status| status.hook == hook) else {
         return check(HOOKS, name, Mark::Unknown, "not tried");
     };
-    let done = if hook == Hook::Snapshot { "loads" } else { "loads and attaches" };
+    let done = match status.kind {
+        Kind::TpBtf => "loads and attaches",
+        Kind::Iter => "iter/tcp loads",
+        Kind::Netlink => "listed by sock_diag",
+    };
     let copies = match status.copies {
         1 => String::new(),
         copies => format!(", {copies} copies"),

@@ -14,7 +14,7 @@ use crate::{
     },
     decode::Malformed,
     judge::Audience,
-    kernel::adopt::Snapshot,
+    kernel::listing::Snapshot,
     ledger::KernelCounter,
     pipeline::{self, Config, Sinks, State},
     reconcile::{Compared, Comparison, Report, Span},

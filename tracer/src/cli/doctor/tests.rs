@@ -15,7 +15,7 @@ use crate::kernel::{
 };
 
 fn attached(hook: Hook) -> HookStatus {
-    let (kind, copies) = if hook == Hook::Snapshot { (Kind::Iter, 1) } else { (Kind::TpBtf, 2) };
+    let (kind, copies) = if hook == Hook::Snapshot { (Kind::Netlink, 1) } else { (Kind::TpBtf, 2) };
     HookStatus { hook, kind, copies, problem: None }
 }
 
@@ -34,7 +34,7 @@ fn complete() -> Probe {
             hooks: Hook::ALL.map(attached).to_vec(),
             has_cookies: true,
             sweep_problem: None,
-            listed: Some(Listed { sockets: 12, namespaces: 3, problems: Vec::new() }),
+            listed: Some(Listed { lister: "sock_diag", sockets: 12, namespaces: 3, problems: Vec::new() }),
         })),
         symbols: vec![("tw_timer_handler", true), ("reqsk_timer_handler", true)],
         callers: vec![("tcp_abort", true), ("tcp_check_req", true)],

@@ -1,6 +1,6 @@
 //! The agent's own health: what its hooks delivered and lost, and how far it is behind.
 
-use prometheus::{CounterVec, Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{CounterVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use tracer_ebpf::Hook;
 
 use super::family::{self, Made, level, raise, raise_seconds, seconds};
@@ -27,7 +27,7 @@ pub(super) struct Health {
     ring_capacity: IntGauge,
     tracked: IntGauge,
     tracked_limit: IntGauge,
-    attached: Vec<IntGauge>,
+    attached: IntGaugeVec,
     run_seconds: CounterVec,
     runs: IntCounterVec,
 }
@@ -58,6 +58,10 @@ impl Health {
             "Whether a kernel hook is attached: 1, or 0 when this kernel lacks it or refuses it.",
             &["hook", "kind"],
         )?;
+        // How existing sockets are listed is decided when the programs are loaded.
+        for hook in Hook::ALL.iter().filter(|hook| **hook != Hook::Snapshot) {
+            attached.get_metric_with_label_values(&[hook.name(), Kind::TpBtf.name()])?;
+        }
         let fates = |hook: &Hook| {
             let of = |outcome| events.get_metric_with_label_values(&[hook.name(), outcome]);
             Ok([of("delivered")?, of("filtered")?, of("ring_full")?, of("missed")?])
@@ -100,10 +104,7 @@ impl Health {
                 "tracked_sockets_limit",
                 "Sockets that the agent's table may hold; those beyond it are not judged.",
             )?,
-            attached: Hook::ALL
-                .iter()
-                .map(|hook| attached.get_metric_with_label_values(&[hook.name(), kind(*hook).name()]))
-                .collect::<Made<_>>()?,
+            attached,
             run_seconds: family::second_counters(
                 registry,
                 "bpf_run_seconds_total",
@@ -131,7 +132,11 @@ impl Health {
 
     pub(super) fn hooks(&self, hooks: &[HookStatus]) {
         for status in hooks {
-            self.attached[status.hook as usize].set(i64::from(status.copies > 0));
+            if let Ok(attached) =
+                self.attached.get_metric_with_label_values(&[status.hook.name(), status.kind.name()])
+            {
+                attached.set(i64::from(status.copies > 0));
+            }
         }
     }
 
@@ -164,13 +169,5 @@ impl Health {
         if let Ok(counter) = self.runs.get_metric_with_label_values(&[name]) {
             raise(&counter, stats.runs);
         }
-    }
-}
-
-/// How the loader attaches a hook.
-fn kind(hook: Hook) -> Kind {
-    match hook {
-        Hook::Snapshot => Kind::Iter,
-        _ => Kind::TpBtf,
     }
 }

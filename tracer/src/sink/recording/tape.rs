@@ -5,7 +5,7 @@ use tracer_ebpf::Hook;
 use super::{Parts, Recorded, Recorder, Selection, WriteError};
 use crate::{
     judge::Input,
-    kernel::{adopt::Snapshot, counts::Fate, load::Attached},
+    kernel::{counts::Fate, listing::Snapshot, load::Attached},
     pipeline::Config,
     recording::Header,
 };
