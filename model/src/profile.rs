@@ -258,6 +258,8 @@ pub struct Profile {
     /// A FIN that was held does so too, whatever text of the same numbers is held (Linux: it depends on whether both lie
     /// in one buffer, `tcp_ooo_try_coalesce`).
     pub held_fin_ends_stream: bool,
+    /// Or it is merged with the text right behind it, and counts at the end of that (the same function).
+    pub held_fin_merges: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -339,6 +341,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     window_by_progress: false,
     fin_ends_stream: false,
     held_fin_ends_stream: false,
+    held_fin_merges: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,

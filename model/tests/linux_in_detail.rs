@@ -140,6 +140,17 @@ fn a_fin_out_of_order_resets_an_orphan() {
 }
 
 #[test]
+fn a_held_fin_may_merge_with_the_text_right_behind_it() {
+    let fin = Segment::new(Flags::FIN_ACK, 5011, 1001).text(90);
+    let behind = Segment::new(TEXT, 5102, 1001).text(50);
+    let gap = Segment::new(TEXT, 5001, 1001).text(10);
+    let [merged, ends] =
+        both(|p, on| p.held_fin_merges = on).map(|p| after(tcb(State::Established), &p, &[fin, behind, gap]));
+    assert_eq!((merged.state, merged.rcv.nxt), (State::CloseWait, Seq(5152)));
+    assert_eq!((ends.state, ends.rcv.nxt), (State::CloseWait, Seq(5102)));
+}
+
+#[test]
 fn another_fin_that_begins_before_the_first_one_moves_rcv_nxt_on() {
     // RCV.NXT is 5002: the peer's FIN was 5001.
     let again = Segment::new(Flags::FIN_ACK, 5001, 1001).text(1);

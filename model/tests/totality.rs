@@ -339,6 +339,7 @@ impl Draw {
             window_by_progress: self.flag(),
             fin_ends_stream: self.flag(),
             held_fin_ends_stream: self.flag(),
+            held_fin_merges: self.flag(),
             limits: Limits {
                 time_wait: self.time(),
                 rto_initial: self.time(),

@@ -16,7 +16,9 @@ impl Step<'_> {
                 let end = inside.text_seq() + inside.len;
                 let in_order = inside.has(Flags::FIN) && end == self.tcb.rcv.nxt;
                 if in_order || self.tcb.rcv.held.has_fin(self.tcb.rcv.nxt) {
+                    let behind = if in_order { 0 } else { self.merged_behind_fin() };
                     self.fin_reached(before);
+                    self.tcb.rcv.nxt += behind;
                 }
             }
             State::CloseWait | State::Closing | State::LastAck if self.is_counted_again(segment) => {
@@ -40,6 +42,12 @@ impl Step<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Held text right behind a held FIN that became one with it.
+    fn merged_behind_fin(&mut self) -> u32 {
+        let rcv = &mut self.tcb.rcv;
+        if self.profile.held_fin_merges { rcv.held.take(rcv.nxt + 1) } else { 0 }
     }
 
     fn is_counted_again(&self, segment: &Segment) -> bool {

@@ -73,9 +73,13 @@ impl Step<'_> {
         // A FIN alone may lie beyond.
         let text_end = end - u32::from(inside.has(Flags::FIN));
         // The FIN itself waits as well until the user has read up to it.
+        // A CLOSE that comes later takes the FIN along.
         let fin_waits = self.profile.fin_occupies
-            && !rcv.reader_gone
-            && matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
+            && match self.tcb.state {
+                State::Closing => true,
+                State::CloseWait | State::LastAck => !rcv.reader_gone,
+                _ => false,
+            };
         let occupied = rcv.readable > 0 || fin_waits;
         let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.

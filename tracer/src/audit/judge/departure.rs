@@ -64,7 +64,10 @@ const SWITCHES: [Switch; 28] = [
     (|p| p.late_fin_resets = RFC.late_fin_resets, DeviationId::LateFinResets, Anywhere),
     (|p| p.window_by_progress = RFC.window_by_progress, DeviationId::WindowByProgress, Anywhere),
     (
-        |p| (p.fin_ends_stream, p.held_fin_ends_stream) = (RFC.fin_ends_stream, RFC.held_fin_ends_stream),
+        |p| {
+            p.fin_ends_stream = RFC.fin_ends_stream;
+            (p.held_fin_ends_stream, p.held_fin_merges) = (RFC.held_fin_ends_stream, RFC.held_fin_merges);
+        },
         DeviationId::FinEndsStream,
         Anywhere,
     ),

@@ -63,6 +63,7 @@ fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, S
     either(&|profile| profile.fin_occupies = false);
     if contradicts_itself(trace) {
         either(&|profile| profile.held_fin_ends_stream = true);
+        either(&|profile| profile.held_fin_merges = true);
     }
     profiles
 }
@@ -105,25 +106,24 @@ fn fast_paths(trace: &[Observation]) -> Vec<Vec<Observation>> {
         .collect()
 }
 
-/// Where text arrives with an ACK below SND.UNA, and what SND.UNA is there.
+/// Where text arrives with an ACK below SND.UNA, and one that would do.
 fn old_acks(trace: &[Observation]) -> Vec<(usize, Seq)> {
-    let (mut una, mut nxt) = (None::<Seq>, None::<Seq>);
+    let (mut iss, mut una, mut nxt) = (Seq(0), Seq(0), Seq(0));
     let mut old = Vec::new();
     for (place, observation) in trace.iter().enumerate() {
         match observation.kind {
-            Kind::Sent(segment) if !segment.has(Flags::RST) => {
-                if segment.has(Flags::SYN) {
-                    (una, nxt) = (Some(segment.seq), Some(segment.end()));
-                } else if nxt.is_some_and(|nxt| segment.end().gt(nxt)) {
-                    nxt = Some(segment.end());
-                }
+            Kind::Sent(segment) if segment.has(Flags::SYN) => {
+                (iss, una, nxt) = (segment.seq, segment.seq, segment.end());
             }
+            Kind::Sent(segment) if !segment.has(Flags::RST) => nxt = nxt.max(segment.end()),
             Kind::Received(segment) if segment.has(Flags::ACK) => {
-                let (Some(last), Some(next)) = (una, nxt) else { continue };
-                if segment.ack.gt(last) && segment.ack.le(next) {
-                    una = Some(segment.ack);
-                } else if is_plain_text(&segment) && segment.ack.lt(last) {
-                    old.push((place, last));
+                // On a connection a SYN is challenged, whatever it acknowledges.
+                let counts = una == iss || !segment.has(Flags::SYN);
+                if counts && segment.ack.gt(una) && segment.ack.le(nxt) {
+                    una = segment.ack;
+                } else if is_plain_text(&segment) && segment.ack.lt(una) {
+                    // Below the beginning even the beginning is better.
+                    old.push((place, if segment.ack.le(iss) { iss + 1 } else { una }));
                 }
             }
             _ => {}

@@ -124,6 +124,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         late_fin_resets "A FIN out of order resets an orphan, as late text does (Linux).";
         window_by_progress "A window counts with an ACK of something new, and not where it only shrinks (Linux).";
         fin_ends_stream "Text held behind a FIN in order is dropped (Linux).";
+        held_fin_merges "Text right behind a held FIN is counted with it (Linux, at times).";
         held_fin_ends_stream "Text held behind a held FIN is dropped (Linux, at times).";
         empty_at_edge "A segment without text at the right edge of the window is taken (Linux: tcp_sequence).";
         fin_wait_2 "How long an orphan stays in FIN-WAIT-2; the RFC waits for ever.";
