@@ -7,7 +7,7 @@ use std::fs;
 
 use tracer::{
     audit::{
-        report::model::Outcome,
+        report::model::{Finding, Outcome},
         run::{Config, audit},
     },
     kernel::netns,
@@ -43,20 +43,44 @@ fn a_scenario_that_the_kernel_does_not_keep_to_is_a_finding() {
     let Some(_turn) = turn(&[]) else { return };
     let scratch = Scratch::new("wrong-scenario");
     let file = scratch.path().join("wrong.scenarios");
-    fs::write(
-        &file,
-        "scenario: silent\ntitle: A closed port says nothing\nrfc: 3.10.7.1\n\n\
-         peer SYN mss=1460\nsilence 200ms\n",
-    )
-    .unwrap();
+    // A kernel that challenges once a second, instead of every time, and one that resets where silence is expected.
+    let scenarios = "scenario: throttled\n\
+                     title: Every SYN on a connection is challenged\n\
+                     rfc: RFC 5961, 4.2\n\
+                     sysctl: net.ipv4.tcp_challenge_ack_limit=1\n\
+                     \n\
+                     establish server\n\
+                     peer SYN\n\
+                     kernel ACK\n\
+                     peer SYN\n\
+                     kernel ACK\n\
+                     scenario: silent\n\
+                     title: A closed port says nothing\n\
+                     rfc: 3.10.7.1\n\
+                     \n\
+                     peer SYN mss=1460\n\
+                     silence 200ms\n";
+    fs::write(&file, scenarios).unwrap();
     let config = Config { files: vec![file.clone()], only: Vec::new(), ..QUICK };
     let report = audit(&config, &|_| ()).unwrap();
     assert_eq!(report.outcome, Outcome::Fail);
     assert_eq!(report.settings.files, [file.display().to_string()]);
-    assert_eq!(report.findings.len(), 2, "one for each family: {:?}", report.findings);
-    for finding in &report.findings {
-        assert!(finding.place.ends_with(":5"), "{}", finding.place);
-        assert_eq!(finding.expected, "silence 200ms");
-        assert!(finding.seen.starts_with("RST,ACK"), "{}", finding.seen);
+    let found = |id: &str| {
+        let of = |finding: &&Finding| finding.place.starts_with(id);
+        report
+            .findings
+            .iter()
+            .filter(of)
+            .map(|one| (one.expected.as_str(), one.seen.as_str()))
+            .collect::<Vec<_>>()
+    };
+    // One for each family.
+    let [challenges, silence] = ["wrong/throttled", "wrong/silent"].map(found);
+    assert_eq!([challenges.len(), silence.len()], [2, 2], "{:?}", report.findings);
+    for (expected, seen) in challenges {
+        assert!(expected == "kernel ACK" && seen.starts_with("nothing was sent"), "{expected}: {seen}");
+    }
+    for (expected, seen) in silence {
+        assert!(expected == "silence 200ms" && seen.starts_with("RST,ACK"), "{expected}: {seen}");
     }
 }

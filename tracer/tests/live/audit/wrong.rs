@@ -23,9 +23,14 @@ fn complaint(id: &str, stream: &Stream, rewrite: impl FnOnce(&mut Vec<Observatio
     let profile = running(&played.sysctls);
     let trace = traces(&played).remove(0);
     let mut observations: Vec<Observation> = trace.into_iter().map(|(_, observation)| observation).collect();
-    assert_eq!(judge(&observations, &profile).violation, None, "{id} as the kernel played it");
+    let before = judge(&observations, &profile);
+    assert_eq!(before.violation, None, "{id} as the kernel played it");
     rewrite(&mut observations);
-    judge(&observations, &profile).violation.map(|(_, what, _)| what)
+    let after = judge(&observations, &profile);
+    // What only a departure explains that the kernel itself did not need is caught as well: by the departure's name.
+    let departures = after.departures.without(before.departures);
+    let departs = (!departures.is_empty()).then(|| departures.to_string());
+    after.violation.map(|(_, what, _)| what).or(departs)
 }
 
 fn sent(observation: &mut Observation) -> Option<&mut model::Segment> {
@@ -91,20 +96,18 @@ const OPENING: [Case; 4] = [
     }),
     ("numbers/bad-ack-half-open", "ack-3", |trace| {
         // An ACK of what was never sent in SYN-RECEIVED stays without its reset.
-        trace.retain(|one| !matches!(one.kind, Kind::Sent(segment) if segment.has(Flags::RST)));
+        let ack = trace.iter().position(|one| received(one, Flags::ACK)).unwrap();
+        trace.truncate(ack + 1);
+        trace.push(Observation { at: trace[ack].at + 5_000_000, kind: Kind::Quiet });
     }),
 ];
 
-const NUMBERS: [Case; 7] = [
+const NUMBERS: [Case; 4] = [
     ("reset/closed-port-ack", "seg-cl-3", |trace| {
         // A reset with another number than the one that was acknowledged.
         trace.iter_mut().filter_map(sent).for_each(|reset| reset.seq += 1);
     }),
-    ("reset/next-but-one", "rst-1", |trace| {
-        // The challenge ACK is missing (RFC 5961, 3.2).
-        falls_silent(trace, arrival(trace, Flags::RST), 5_000_000);
-    }),
-    ("reset/next-but-one", "rst-1", |trace| {
+    ("reset/next-but-one", "rfc5961_rst", |trace| {
         // A reset that is not at RCV.NXT ends the connection.
         let reset = arrival(trace, Flags::RST);
         trace.truncate(reset + 1);
@@ -114,14 +117,6 @@ const NUMBERS: [Case; 7] = [
         // The connection outlives a reset at RCV.NXT.
         trace.retain(|one| !enters(one, State::Closed));
         trace.push(Observation { at: trace.last().unwrap().at + 5_000_000, kind: Kind::Quiet });
-    }),
-    ("numbers/syn-in-window", "seq-2", |trace| {
-        // A SYN on a connection is not challenged (RFC 5961, 4.2).
-        falls_silent(trace, arrival(trace, Flags::SYN), 5_000_000);
-    }),
-    ("numbers/ack-too-new", "ack-1", |trace| {
-        // An ACK of what was never sent is not answered.
-        falls_silent(trace, trace.len() - 2, 5_000_000);
     }),
     ("timers/slow-start", "send-5", |trace| {
         // The peer's window was smaller than what is sent.
@@ -176,8 +171,13 @@ const CLOSING: [Case; 6] = [
 fn rewritten_streams_are_caught_by_the_right_rule() {
     let Some(_turn) = turn(&[]) else { return };
     let stream = Stream::start().unwrap();
-    for (id, rule, rewrite) in OPENING.iter().chain(&NUMBERS).chain(&CLOSING) {
-        let complaint = complaint(id, &stream, rewrite).unwrap_or_default();
-        assert!(complaint.contains(rule), "{id}: {complaint:?} names no {rule}");
-    }
+    let missed: Vec<String> = [&OPENING[..], &NUMBERS, &CLOSING]
+        .concat()
+        .into_iter()
+        .filter_map(|(id, rule, rewrite)| {
+            let complaint = complaint(id, &stream, rewrite).unwrap_or_default();
+            (!complaint.contains(rule)).then(|| format!("{id}: {complaint:?} names no {rule}"))
+        })
+        .collect();
+    assert!(missed.is_empty(), "{missed:#?}");
 }
