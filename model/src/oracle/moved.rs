@@ -27,7 +27,10 @@ impl Candidate {
             self.shown = to;
             return self.check(terms, transition);
         }
-        if between(from, to, state) {
+        // In Linux text that comes with the ACK of an orphan's FIN meets FIN-WAIT-2 (tcp_rcv_state_process).
+        let late_text = terms.profile.late_fin_resets
+            && (from, to, state) == (State::FinWait1, State::FinWait2, State::Closed);
+        if late_text || between(from, to, state) {
             self.shown = to;
             return Ok(());
         }
@@ -104,7 +107,7 @@ const fn between(from: State, middle: State, to: State) -> bool {
     };
     matches!(
         (from, middle, to),
-        (FinWait1, FinWait2, TimeWait | Closed)
+        (FinWait1, FinWait2, TimeWait)
             | (SynSent | SynReceived, Established, CloseWait)
             | (SynReceived, Established, FinWait1)
             | (SynReceived, Established | FinWait1, Closing)
