@@ -1,5 +1,7 @@
 //! Who stopped a timer, from the kernel's stack.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_stack};
 use tracer_ebpf::Caller;
 
@@ -12,14 +14,15 @@ const FRAMES: usize = 14;
 /// Number of the [`Caller`] whose function is innermost on the stack.
 #[inline(always)]
 pub fn find(context: &impl EbpfContext) -> u32 {
-    let mut stack = [0_u64; FRAMES];
-    // SAFETY: the helper writes no more than the size that it is told. It leaves zeros where the stack is shorter.
+    let mut stack = MaybeUninit::<[u64; FRAMES]>::uninit();
+    // SAFETY: the helper writes no more than the size that it is told.
     let read =
         unsafe { bpf_get_stack(context.as_ptr(), stack.as_mut_ptr().cast(), size_of_val(&stack) as u32, 0) };
     if read < 0 {
         return Caller::Unknown as u32;
     }
-    for address in stack {
+    // SAFETY: the helper has filled all of it, with zeros where the stack is shorter.
+    for address in unsafe { stack.assume_init() } {
         let mut index = 0;
         while index < CALLERS {
             let [start, end, number] = caller(index);

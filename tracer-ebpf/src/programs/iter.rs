@@ -101,7 +101,7 @@ fn sweep(context: *mut c_void) -> i32 {
             return 0;
         }
     }
-    minisocket::unwatch(address);
+    let _ = minisocket::unwatch(address);
     0
 }
 

@@ -52,13 +52,15 @@ pub fn watch(address: u64, cookie: u64) {
     let _ = ORPHANS.insert(address, cookie, 0);
 }
 
-/// Nothing more has to be found out about it.
+/// Nothing more has to be found out about it. True when it was watched until now.
 #[inline(always)]
-pub fn unwatch(address: u64) {
+pub fn unwatch(address: u64) -> bool {
     // As a rule it was never watched, and a look takes no lock.
-    if ORPHANS.get_ptr(address).is_some() {
+    let was_watched = ORPHANS.get_ptr(address).is_some();
+    if was_watched {
         let _ = ORPHANS.remove(address);
     }
+    was_watched
 }
 
 /// The bytes of a minisocket, copied in one go: each field would be a call into the kernel, which costs more than the

@@ -61,19 +61,23 @@ fn timer<const COPY: u8>(context: &BtfTracePointContext, hook: Hook) {
         return;
     }
     let minisocket = Copied::new(address, room);
+    let mut was_orphan = false;
     if matches!(kind, Minisocket::Timewait) {
         let substate: u8 = minisocket.load(Field::TimewaitSubstate);
         if matches!(hook, Hook::TimerStart) && substate == tcp_state::FIN_WAIT2 {
             minisocket::watch(address, cookie);
         } else {
-            minisocket::unwatch(address);
+            was_orphan = minisocket::unwatch(address);
         }
     }
     // The usual ends need no explanation, and a walk through the stack costs microseconds: a request that has become a
     // child, and a timer whose time is over. The wheel runs it up to some seconds late; who stops it meanwhile is missed.
+    // An orphan's minisocket that is TIME_WAIT by now starts its timer over (inet_twsk_reschedule); where the FIN has
+    // moved no timer and no sweep has come since, who stops it is missed too.
     let is_complete = matches!(kind, Minisocket::Request) && has_cloned();
     let ends = !is_complete && !matches!(hook, Hook::TimerStart);
-    let is_early = ends && matches!(hook, Hook::TimerCancel) && jiffies() < expires;
+    let starts_over = was_orphan && minisocket.load::<u8>(Field::TimewaitSubstate) == tcp_state::TIME_WAIT;
+    let is_early = ends && matches!(hook, Hook::TimerCancel) && !starts_over && jiffies() < expires;
     let caller = if is_early { caller::find(context) } else { 0 };
     emit(context, hook, COPY, |record| {
         minisocket::fill(record, &minisocket, kind);

@@ -5,6 +5,7 @@ use std::{
     ops::ControlFlow,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::{
     decode::Malformed,
     judge::{Audience, Input},
     kernel::{
+        backlog,
         counts::{self, Fate},
         listing::Snapshot,
         load::Attached,
@@ -36,6 +38,9 @@ use crate::{
     web::{self, Health, Security, SecurityError, Site, TelemetryPath},
 };
 
+/// Time between two looks at the accept queues.
+const BACKLOG_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Nanoseconds between two looks at what is slow to ask for.
 const SLOW: u64 = 1_000_000_000;
 
@@ -51,6 +56,9 @@ pub struct Args {
     /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
+    /// Ports whose accept queues are exported; may be given several times, or separated by commas
+    #[arg(long = "listen-port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    listen_ports: Vec<u16>,
     /// File to record to, as `record` does; where it exists, FILE.1, FILE.2 and so on go on from there
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -136,6 +144,9 @@ async fn agent(
         args.telemetry_path,
         security,
     );
+    if !args.listen_ports.is_empty() {
+        drop(tokio::spawn(watch_backlogs(Arc::clone(&metrics), args.listen_ports)));
+    }
     let config = Config {
         load: args.kernel.options(),
         limits: Limits { sockets: args.max_sockets },
@@ -166,6 +177,26 @@ async fn agent(
     }
     log::info!("stopped; nothing is left attached");
     Ok(())
+}
+
+/// Looks at the accept queues of these ports until the agent ends.
+async fn watch_backlogs(metrics: Arc<Metrics>, ports: Vec<u16>) {
+    let mut interval = tokio::time::interval(BACKLOG_INTERVAL);
+    let mut said = Vec::new();
+    loop {
+        interval.tick().await;
+        let ports = ports.clone();
+        let Ok((queues, problems)) = tokio::task::spawn_blocking(move || backlog::read(&ports)).await else {
+            return log::error!("the accept queues are not looked at any more");
+        };
+        metrics.backlogs(&queues);
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        // Each once, while it lasts.
+        for problem in problems.iter().filter(|problem| !said.contains(*problem)) {
+            log::warn!("accept queues: {problem}");
+        }
+        said = problems;
+    }
 }
 
 /// The agent's sinks: metrics, the violations' list, the log, and the pages.

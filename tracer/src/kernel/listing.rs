@@ -55,7 +55,7 @@ impl Snapshot {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// It cannot be entered, or its identity is not told.
-    #[error("the sockets of a network namespace are not listed: {0}")]
+    #[error("the sockets of a network namespace cannot be listed: {0}")]
     Namespace(#[from] FindError),
     /// The sweep could not be started or read.
     #[error("cannot look at the orphans' minisockets: {0}")]

@@ -1,5 +1,6 @@
 //! Everything that touches the kernel.
 
+pub mod backlog;
 pub mod btf;
 pub mod clock;
 pub mod counts;

@@ -52,16 +52,45 @@ const ANSWER: usize = 1 << 16;
 ///
 /// [`DiagError`]; what was listed until then has been handed over.
 pub fn list(netns: u64, mut each: impl FnMut(&Record)) -> Result<(), DiagError> {
-    for (family, socket) in [(uapi::AF_INET, SocketId::new_v4()), (uapi::AF_INET6, SocketId::new_v6())] {
+    // Sockets in CLOSE are no news.
+    let states = StateFlags::all() - StateFlags::CLOSE;
+    both_families(&states, |response, seen| each(&record(response, netns, seen)))
+}
+
+/// A listening socket's accept queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The port.
+    pub port: u16,
+    /// Connections that wait to be accepted.
+    pub waiting: u32,
+    /// How many may wait.
+    pub limit: u32,
+}
+
+/// The listening sockets of the calling thread's namespace.
+///
+/// # Errors
+///
+/// As [`list`].
+pub fn backlogs(mut each: impl FnMut(Backlog)) -> Result<(), DiagError> {
+    both_families(&StateFlags::LISTEN, |InetResponse { header, .. }, _| {
+        // inet_diag_msg_attrs_fill: of a listener its accept queue and the limit.
+        let port = header.socket_id.source_port;
+        each(Backlog { port, waiting: header.recv_queue, limit: header.send_queue });
+    })
+}
+
+fn both_families(states: &StateFlags, mut each: impl FnMut(&InetResponse, Seen)) -> Result<(), DiagError> {
+    for (family, socket_id) in [(uapi::AF_INET, SocketId::new_v4()), (uapi::AF_INET6, SocketId::new_v6())] {
         let request = InetRequest {
             family: family.to_le_bytes()[0],
             protocol: IPPROTO_TCP,
             extensions: ExtensionFlags::empty(),
-            // Sockets in CLOSE are no news.
-            states: StateFlags::all() - StateFlags::CLOSE,
-            socket_id: socket,
+            states: states.clone(),
+            socket_id,
         };
-        dump(request, |response, seen| each(&record(response, netns, seen)))?;
+        dump(request, &mut each)?;
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ mod adopt;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backlog;
+#[cfg(test)]
 mod churn;
 #[cfg(test)]
 mod cut_short;

@@ -14,7 +14,7 @@ mod tests;
 mod time_wait;
 mod transitions;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use model::linux::{LinuxState, Transition};
 use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry};
@@ -24,6 +24,7 @@ use crate::{
     decode::Kernel,
     event::What,
     kernel::{
+        backlog::Queue,
         counts::{Fate, ProgramStats},
         load::HookStatus,
     },
@@ -42,6 +43,8 @@ pub struct Metrics {
     time_wait: time_wait::TimeWait,
     conformance: conformance::Conformance,
     health: health::Health,
+    backlog: IntGaugeVec,
+    backlog_limit: IntGaugeVec,
     differences: IntGaugeVec,
     comparisons: IntCounter,
     sweeps: Histogram,
@@ -62,6 +65,18 @@ impl Metrics {
             time_wait: time_wait::TimeWait::new(&registry)?,
             conformance: conformance::Conformance::new(&registry)?,
             health: health::Health::new(&registry)?,
+            backlog: family::gauges(
+                &registry,
+                "listen_backlog",
+                "Connections that wait to be accepted, by port, for the ports that were asked for.",
+                &["port"],
+            )?,
+            backlog_limit: family::gauges(
+                &registry,
+                "listen_backlog_limit",
+                "How many connections may wait to be accepted, by port.",
+                &["port"],
+            )?,
             // No series until somebody compares: a 0 would claim that the books balance.
             differences: family::gauges(
                 &registry,
@@ -187,6 +202,18 @@ impl Metrics {
     pub fn programs<'a>(&self, programs: impl IntoIterator<Item = (&'a str, ProgramStats)>) {
         for (name, stats) in programs {
             self.health.program(name, stats);
+        }
+    }
+
+    /// What waits at these ports, and how much may.
+    pub fn backlogs(&self, queues: &BTreeMap<u16, Queue>) {
+        for (port, Queue { waiting, limit }) in queues {
+            let port = port.to_string();
+            for (family, value) in [(&self.backlog, waiting), (&self.backlog_limit, limit)] {
+                if let Ok(gauge) = family.get_metric_with_label_values(&[&port]) {
+                    gauge.set(family::level(*value));
+                }
+            }
         }
     }
 
