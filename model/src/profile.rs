@@ -223,6 +223,8 @@ pub struct Profile {
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
     /// while nothing waits to be read (Linux: `tcp_sequence`).
     pub loose_edges: bool,
+    /// Among what waits to be read is the peer's FIN, until the user has met it (with `loose_edges`).
+    pub fin_occupies: bool,
     /// The range of acceptable ACKs begins with what was acknowledged at all (Linux: `tcp_ack`).
     pub ack_floor_by_acked: bool,
     /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
@@ -233,6 +235,31 @@ pub struct Profile {
     pub text_after_fin_resets: bool,
     /// Another FIN behind the peer's FIN draws no ACK (Linux: `tcp_rcv_state_process`).
     pub second_fin_unanswered: bool,
+    /// Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux: `tcp_data_queue`).
+    pub second_fin_counts: bool,
+    /// The reset of ABORT or CLOSE has the number at the right edge where the peer took its window back (Linux:
+    /// `tcp_acceptable_seq`).
+    pub reset_at_edge: bool,
+    /// TIME-WAIT has forgotten its user: a CLOSE with unread text resets nothing (Linux: `tcp_time_wait`).
+    pub time_wait_without_user: bool,
+    /// A reset right behind the last text held counts where SACK is agreed (Linux: `tcp_validate_incoming`).
+    pub reset_behind_held: bool,
+    /// An orphan in FIN-WAIT-2 is a minisocket (Linux: `tcp_timewait_state_process`): any reset in its window counts, ACKs
+    /// are not looked at, and what is not the FIN in order is dropped or, beyond RCV.NXT, resets.
+    pub orphan_minisockets: bool,
+    /// Late for an orphan is whatever goes beyond RCV.NXT, a FIN out of order and text out of the window too (Linux:
+    /// `tcp_rcv_state_process`).
+    pub late_fin_resets: bool,
+    /// A window counts that comes with an ACK of something new, begins later than the last one, or beginning there offers
+    /// more or nothing (Linux: `tcp_may_update_window`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
+    pub window_by_progress: bool,
+    /// A FIN in order ends the stream, and what is held behind it is dropped (Linux: `tcp_data_queue`, `tcp_fin`).
+    pub fin_ends_stream: bool,
+    /// A FIN that was held does so too, whatever text of the same numbers is held (Linux: it depends on whether both lie
+    /// in one buffer, `tcp_ooo_try_coalesce`).
+    pub held_fin_ends_stream: bool,
+    /// Or it is merged with the text right behind it, and counts at the end of that (the same function).
+    pub held_fin_merges: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -300,10 +327,21 @@ pub const RFC9293_LITERAL: Profile = Profile {
     half_open_requests: false,
     handshake_by_old_ack: false,
     loose_edges: false,
+    fin_occupies: false,
     ack_floor_by_acked: false,
     timestamps_optional: false,
     text_after_fin_resets: false,
     second_fin_unanswered: false,
+    second_fin_counts: false,
+    reset_at_edge: false,
+    time_wait_without_user: false,
+    reset_behind_held: false,
+    orphan_minisockets: false,
+    late_fin_resets: false,
+    window_by_progress: false,
+    fin_ends_stream: false,
+    held_fin_ends_stream: false,
+    held_fin_merges: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -368,10 +406,19 @@ pub const LINUX_IN_DETAIL: Profile = Profile {
     half_open_requests: true,
     handshake_by_old_ack: true,
     loose_edges: true,
+    fin_occupies: true,
     ack_floor_by_acked: true,
     timestamps_optional: true,
     text_after_fin_resets: true,
     second_fin_unanswered: true,
+    second_fin_counts: true,
+    reset_at_edge: true,
+    time_wait_without_user: true,
+    reset_behind_held: true,
+    orphan_minisockets: true,
+    late_fin_resets: true,
+    window_by_progress: true,
+    fin_ends_stream: true,
     limits: Limits { linear_syns: 4, ..LINUX.limits },
     ..LINUX
 };

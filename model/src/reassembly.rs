@@ -27,6 +27,8 @@ pub struct Reassembly {
     used: usize,
     /// The number of a FIN that has arrived but is not yet reached.
     pub fin: Option<Seq>,
+    /// That of the last one, of a peer that contradicts itself.
+    later_fin: Option<Seq>,
 }
 
 impl Reassembly {
@@ -40,6 +42,13 @@ impl Reassembly {
     #[must_use]
     pub fn ranges(&self) -> &[Range] {
         self.ranges.get(..self.used).unwrap_or_default()
+    }
+
+    /// The number behind everything held; none when nothing is.
+    #[must_use]
+    pub fn end(&self) -> Option<Seq> {
+        let text = self.ranges().last().map(|range| range.end());
+        self.fins().map(|fin| fin + 1).chain(text).reduce(Seq::max)
     }
 
     /// Keeps `len` octets from `start`; false when there is no place for one more range.
@@ -70,6 +79,29 @@ impl Reassembly {
         true
     }
 
+    /// Keeps a FIN.
+    pub fn insert_fin(&mut self, number: Seq) {
+        let Some(first) = self.fin else {
+            self.fin = Some(number);
+            return;
+        };
+        let (least, most) = if number.lt(first) { (number, first) } else { (first, number) };
+        self.fin = Some(least);
+        if most != least {
+            self.later_fin = Some(self.later_fin.map_or(most, |later| later.max(most)));
+        }
+    }
+
+    /// Whether a FIN with this number is held.
+    #[must_use]
+    pub fn has_fin(&self, number: Seq) -> bool {
+        self.fins().any(|fin| fin == number)
+    }
+
+    fn fins(&self) -> impl Iterator<Item = Seq> {
+        self.fin.into_iter().chain(self.later_fin)
+    }
+
     /// Takes what continues at `next`; gives how many octets that is.
     pub fn take(&mut self, next: Seq) -> u32 {
         let mut reached = next;
@@ -85,6 +117,13 @@ impl Reassembly {
         }
         self.store(&kept, count);
         reached - next
+    }
+
+    /// The same, but nothing beyond a FIN that lies on the way.
+    pub fn take_to_fin(&mut self, next: Seq) -> u32 {
+        let taken = self.take(next);
+        let on_the_way = self.fins().find(|fin| next.le(*fin));
+        on_the_way.map_or(taken, |fin| taken.min(fin - next))
     }
 
     // Unused places are empty ranges: two equal contents are equal, and hash alike.
@@ -109,6 +148,22 @@ mod tests {
         assert_eq!(held.ranges(), [Range { start: Seq(100), len: 30 }]);
         assert_eq!(held.take(Seq(105)), 25);
         assert!(held.is_empty());
+    }
+
+    #[test]
+    fn a_held_fin_may_end_the_stream_within_text_that_is_held() {
+        let held = |fin| {
+            let mut held = Reassembly::default();
+            assert!(held.insert(Seq(100), 30));
+            held.fin = Some(Seq(fin));
+            held
+        };
+        assert_eq!((held(110).take(Seq(100)), held(110).take_to_fin(Seq(100))), (30, 10));
+        assert_eq!(held(100).take_to_fin(Seq(100)), 0);
+        assert_eq!(held(130).take_to_fin(Seq(100)), 30);
+        assert_eq!(held(140).take_to_fin(Seq(100)), 30);
+        // Text in order has covered its number.
+        assert_eq!(held(109).take_to_fin(Seq(110)), 20);
     }
 
     #[test]

@@ -167,7 +167,11 @@ impl Draw {
         for _ in 0..self.octet() % 12 {
             held.insert(self.seq(), self.size());
         }
-        held.fin = self.maybe(Self::seq);
+        for _ in 0..2 {
+            if let Some(fin) = self.maybe(Self::seq) {
+                held.insert_fin(fin);
+            }
+        }
         ReceiveSpace {
             irs: self.seq(),
             nxt: self.seq(),
@@ -321,10 +325,21 @@ impl Draw {
             half_open_requests: self.flag(),
             handshake_by_old_ack: self.flag(),
             loose_edges: self.flag(),
+            fin_occupies: self.flag(),
             ack_floor_by_acked: self.flag(),
             timestamps_optional: self.flag(),
             text_after_fin_resets: self.flag(),
             second_fin_unanswered: self.flag(),
+            second_fin_counts: self.flag(),
+            reset_at_edge: self.flag(),
+            time_wait_without_user: self.flag(),
+            reset_behind_held: self.flag(),
+            orphan_minisockets: self.flag(),
+            late_fin_resets: self.flag(),
+            window_by_progress: self.flag(),
+            fin_ends_stream: self.flag(),
+            held_fin_ends_stream: self.flag(),
+            held_fin_merges: self.flag(),
             limits: Limits {
                 time_wait: self.time(),
                 rto_initial: self.time(),

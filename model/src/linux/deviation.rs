@@ -58,6 +58,12 @@ pub enum DeviationId {
     AckFloorByAcked,
     TimestampsOptional,
     FastPathSkipsAckRange,
+    WindowByProgress,
+    FinEndsStream,
+    OrphanMinisocket,
+    LateFinResets,
+    ResetAtEdge,
+    UnreadInTimeWait,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -113,7 +119,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 58] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -743,6 +749,80 @@ impl Deviation {
             why: "Text in order whose ACK lies below the acceptable range is challenged on the slow path, but \
                   taken on the fast path of header prediction, which ignores what tcp_ack() says.",
             operator: "No sysctl.",
+        },
+        Self {
+            id: DeviationId::WindowByProgress,
+            name: "window-by-progress",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_may_update_window",
+            why: "The send window comes from every ACK of something new, also where its segment is older than the one \
+                  that set the window last (SND.WL1); and a segment with the number of that one may raise the window \
+                  or close it, but not lower it.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::FinEndsStream,
+            name: "fin-ends-stream",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 seventh and eighth",
+            requirement: None,
+            function: "tcp_data_queue, tcp_fin",
+            why: "A peer that sends text with numbers behind its FIN contradicts itself, and the RFC says nothing of \
+                  it while both are out of order: the FIN ends the stream, and what is held behind it is dropped.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::OrphanMinisocket,
+            name: "orphan-minisocket",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4; RFC 5961 sections 3.2 and 5.2",
+            requirement: None,
+            function: "tcp_timewait_state_process",
+            why: "A socket that nobody holds any more waits for the peer's FIN in a small form, which knows neither \
+                  ACKs nor challenges: every reset in the window ends it, a reset outside of it draws an ACK, a SYN \
+                  in the window is answered by a reset, and the ACK field of the FIN does not matter.",
+            operator: "Nothing to do; a user that shuts down and reads to the end keeps the whole socket.",
+        },
+        Self {
+            id: DeviationId::LateFinResets,
+            name: "late-fin-resets",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 seventh",
+            requirement: Some("SHLD-3"),
+            function: "tcp_rcv_state_process",
+            why: "After close() a FIN that is out of order resets the connection at once: text must lie before it, \
+                  and nobody will read it. So does text that lies outside of the window.",
+            operator: "Shut down for writing and read to the end, instead of close().",
+        },
+        Self {
+            id: DeviationId::ResetAtEdge,
+            name: "reset-at-window-edge",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.5",
+            requirement: None,
+            function: "tcp_send_active_reset, tcp_acceptable_seq",
+            why: "Where the peer took its window back, the reset of an abort does not carry SND.NXT but the number at \
+                  the right edge of the window, which the peer will accept.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::UnreadInTimeWait,
+            name: "unread-in-time-wait",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.6.1; 3.10.4",
+            requirement: Some("SHLD-3"),
+            function: "tcp_time_wait, __tcp_close",
+            why: "When the connection has reached TIME-WAIT and text is still unread, close() sends no reset to show \
+                  the loss: the socket has handed the connection over to a minisocket and is closed itself.",
+            operator: "Read to the end before close().",
         },
     ];
 }

@@ -122,8 +122,13 @@ impl Step<'_> {
 
     /// `<SEQ=SND.NXT><CTL=RST>`
     pub(super) fn reset_at_nxt(&mut self) {
+        let snd = &self.tcb.snd;
+        let edge = snd.una + snd.wnd;
+        // A scaled window cannot tell less.
+        let step = self.tcb.agreed.scale.map_or(1, |(_, ours)| 1 << ours.min(14));
+        let withdrawn = edge.lt(snd.nxt) && snd.nxt - edge >= step;
         let reset = Segment {
-            seq: self.tcb.snd.nxt,
+            seq: if self.profile.reset_at_edge && withdrawn { edge } else { snd.nxt },
             flags: Flags::RST,
             compartment: self.tcb.config.compartment,
             ..Segment::default()

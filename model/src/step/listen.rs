@@ -99,7 +99,7 @@ impl Step<'_> {
         self.tcb.rcv.held.insert(start, len);
         let fin = syn.has(Flags::FIN) && len == syn.len && len < self.tcb.rcv.wnd;
         if fin {
-            self.tcb.rcv.held.fin = Some(start + len);
+            self.tcb.rcv.held.insert_fin(start + len);
         }
         if len > 0 || fin {
             self.out.push(Effect::Hold(start, len));

@@ -81,6 +81,8 @@ struct Book {
     replaced: HashSet<u64>,
     /// Orphans that wait in a minisocket for the peer's FIN.
     waiting: HashSet<Ports>,
+    /// Those that the listing showed in TIME_WAIT, and when.
+    listed: HashMap<Ports, u64>,
 }
 
 impl Account {
@@ -101,8 +103,15 @@ impl Account {
             tracker.observe(&event, &mut |step| book.take(step));
         }
         tracker.flush(now(), &mut |step| book.take(step));
-        if !book.waiting.is_empty() {
-            book.look();
+    }
+
+    /// The peer has just sent a FIN on a connection without a user. It turns the minisocket of an orphan into TIME_WAIT,
+    /// and no hook tells: the kernel's listing does.
+    pub fn fin_for_orphan(&mut self, ports: Ports) {
+        if is_in_time_wait(ports) {
+            let time = now();
+            self.book.listed.insert(ports, time);
+            self.book.found(time, ports);
         }
     }
 
@@ -201,6 +210,10 @@ impl Book {
                     self.enter(step.event, ports, State::TimeWait, "minisocket");
                 } else {
                     self.waiting.insert(ports);
+                    // The record of the minisocket may come after what was seen of it.
+                    if let Some(listed) = self.listed.get(&ports).copied().filter(|listed| *listed > time) {
+                        self.found(listed, ports);
+                    }
                 }
             }
             StepKind::TimewaitConverted => self.found(step.event.time, ports),
@@ -259,24 +272,18 @@ impl Book {
         self.states.insert(ports, to);
         self.changes.push(Change { time, ports, transition: Transition { from, to, numbers }, source });
     }
+}
 
-    /// The peer's FIN turns an orphan's minisocket into TIME_WAIT without a hook that would tell: the listing does.
-    fn look(&mut self) {
-        for file in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
-            let Ok(table) = fs::read_to_string(file) else { continue };
-            for line in table.lines().skip(1) {
-                let mut fields = line.split_whitespace().skip(1);
-                let (local, remote, state) = (fields.next(), fields.next(), fields.next());
-                // 06: TIME_WAIT, as opposed to 05, FIN_WAIT2.
-                if state != Some("06") {
-                    continue;
-                }
-                if let (Some(kernel), Some(peer)) = (port(local), port(remote)) {
-                    self.found(now(), Ports { kernel, peer });
-                }
-            }
-        }
-    }
+fn is_in_time_wait(ports: Ports) -> bool {
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].into_iter().any(|file| {
+        let table = fs::read_to_string(file).unwrap_or_default();
+        table.lines().skip(1).any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (local, remote, state) = (fields.next(), fields.next(), fields.next());
+            // 06: TIME_WAIT, as opposed to 05, FIN_WAIT2.
+            state == Some("06") && port(local) == Some(ports.kernel) && port(remote) == Some(ports.peer)
+        })
+    })
 }
 
 fn port(address: Option<&str>) -> Option<u16> {

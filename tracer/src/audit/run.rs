@@ -18,7 +18,8 @@ use super::{
     play::{self, PlayError},
     random,
     report::model::{
-        self as report, Deviation, Family, Finding, Kernel, Outcome, Problem, Report, Scenario, Settings,
+        self as report, Answer, Deviation, Family, Finding, Kernel, Matrix, Outcome, Problem, Random, Report,
+        Scenario, Settings,
     },
     scenario::{ParseError, Script, library, parse_file},
     stream::{Stream, StreamError},
@@ -172,6 +173,8 @@ pub fn audit(config: &Config, progress: &(dyn Fn(&Progress) + Sync)) -> Result<R
     let mut outcome = scenarios.iter().map(|scenario| scenario.outcome).max().unwrap_or(Outcome::Error);
     if !findings.is_empty() {
         outcome = outcome.max(Outcome::Fail);
+    } else if has_gaps(matrix.as_ref(), random.as_ref()) {
+        outcome = outcome.max(Outcome::Inconclusive);
     }
     Ok(Report {
         version: report::VERSION,
@@ -184,6 +187,7 @@ pub fn audit(config: &Config, progress: &(dyn Fn(&Progress) + Sync)) -> Result<R
             seed: config.seed,
             jobs: config.jobs,
             only: config.only.clone(),
+            files: config.files.iter().map(|path| path.display().to_string()).collect(),
         },
         sysctls,
         outcome,
@@ -194,6 +198,13 @@ pub fn audit(config: &Config, progress: &(dyn Fn(&Progress) + Sync)) -> Result<R
         matrix,
         random,
     })
+}
+
+/// Something was played and has no verdict.
+fn has_gaps(matrix: Option<&Matrix>, random: Option<&Random>) -> bool {
+    let unknown = |answer: &Answer| answer.outcome == Outcome::Inconclusive;
+    matrix.is_some_and(|matrix| matrix.answers.iter().any(unknown))
+        || random.is_some_and(|random| random.inconclusive > 0)
 }
 
 fn play_all(
@@ -241,17 +252,14 @@ fn play_all(
 /// Rows and conversations side by side: unlike scenarios they do not wait, but work.
 const BUSY: usize = 4;
 
-/// A peer that was later than this may have changed what happens, nanoseconds.
-const LATE: u64 = 10_000_000;
-
 /// Plays and judges one scenario. When it fails and the host kept our peer waiting, it proves nothing, and is played again.
 fn play_one(script: &Script, family: Family, stream: &Stream) -> Judged {
-    let mut attempts = 3;
+    let mut attempts = play::ATTEMPTS;
     loop {
         attempts -= 1;
         match play::play(script, family, stream) {
             Ok(played) => {
-                let late = played.stalled > LATE;
+                let late = played.is_late();
                 let mut judged = judge::scenario(script, family, &played);
                 let settled = !matches!(judged.scenario.outcome, Outcome::Fail | Outcome::Inconclusive);
                 if settled || attempts == 0 || !late && judged.scenario.outcome == Outcome::Fail {

@@ -195,8 +195,15 @@ fn summary(report: &Report) -> String {
             writeln!(out, "Matrix         {} cells ({})", cells.values().sum::<usize>(), counts.join(", "));
     }
     if let Some(random) = &report.random {
-        let (all, different) = (random.conversations, random.differences.len());
-        let _ = writeln!(out, "Conversations  {all} from seed {}, {different} different", random.seed);
+        let _ = writeln!(
+            out,
+            "Conversations  {} from seed {} in {} s ({} different, {} inconclusive)",
+            random.conversations,
+            random.seed,
+            random.duration_ms / 1_000,
+            report.unexplained_conversations(),
+            random.inconclusive
+        );
     }
     if !report.deviations.is_empty() {
         let names: Vec<&str> = report.deviations.iter().map(|deviation| deviation.name.as_str()).collect();

@@ -25,7 +25,13 @@ pub fn report() -> Report {
         kernel: Kernel { release: "6.18.0-<b>".into(), version: "#1 SMP".into(), machine: "x86_64".into() },
         started: "2026-11-21T09:30:00.123456789Z".into(),
         duration_ms: 61_234,
-        settings: Settings { quick: true, seed: 7, jobs: 8, only: vec!["open".into()] },
+        settings: Settings {
+            quick: true,
+            seed: 7,
+            jobs: 8,
+            only: vec!["open".into()],
+            files: vec!["own.scenarios".into()],
+        },
         sysctls: BTreeMap::from([("net.ipv4.tcp_fin_timeout".into(), "60".into())]),
         outcome: Outcome::Fail,
         requirements: requirements(),
@@ -38,6 +44,7 @@ pub fn report() -> Report {
             conversations: 1_000,
             observations: 12_345,
             inconclusive: 2,
+            duration_ms: 4_200,
             transitions: BTreeMap::from([("ESTABLISHED>CLOSE-WAIT".into(), 321)]),
             differences: vec![Conversation {
                 seed: 42,

@@ -165,6 +165,7 @@ fn the_matrix_has_a_panel_for_each_state_and_a_key() {
 #[test]
 fn the_command_that_does_it_again_is_told() {
     let page = parse(&text("html-command", "report.html"));
-    let command = "tcp-tracer audit --output-dir DIR --quick --only 'open' --matrix --random 1000 --seed 7";
+    let command = "tcp-tracer audit --output-dir DIR --quick --only 'open' \
+                   --scenario 'own.scenarios' --matrix --random 1000 --seed 7";
     assert!(page.words.contains(command));
 }

@@ -100,9 +100,7 @@ impl Step<'_> {
             self.acknowledge(Reply::Now);
             return Flow::Drop;
         }
-        let snd = self.tcb.snd;
-        let newer = snd.wl1.lt(segment.seq) || (snd.wl1 == segment.seq && snd.wl2.le(segment.ack));
-        if segment.ack == snd.una && newer {
+        if segment.ack == self.tcb.snd.una && self.is_window_news(segment, ahead > 0) {
             self.take(Rule::Ack7);
             self.take_window(segment);
         }
@@ -112,6 +110,17 @@ impl Step<'_> {
             self.stop(Timer::User);
         }
         Flow::Go
+    }
+
+    // Old segments must not bring old windows (3.10.7.4, fifth, ESTABLISHED).
+    fn is_window_news(&self, segment: &Segment, acknowledges: bool) -> bool {
+        let snd = &self.tcb.snd;
+        let (later, same) = (snd.wl1.lt(segment.seq), snd.wl1 == segment.seq);
+        if !self.profile.window_by_progress {
+            return later || same && snd.wl2.le(segment.ack);
+        }
+        let window = self.segment_window(segment);
+        acknowledges || later || same && (window > snd.wnd || window == 0)
     }
 
     // After a timeout each ACK that falls short of what was sent before it calls for the next segment (RFC 5681, 3.1:

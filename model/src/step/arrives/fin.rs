@@ -10,14 +10,21 @@ use crate::step::Reply;
 
 impl Step<'_> {
     /// `before` is the state in which the segment found the connection.
-    pub(super) fn check_fin(&mut self, inside: &Segment, before: State) {
+    pub(super) fn check_fin(&mut self, segment: &Segment, inside: &Segment, before: State) {
         match self.tcb.state {
             State::Established | State::FinWait1 | State::FinWait2 => {
                 let end = inside.text_seq() + inside.len;
                 let in_order = inside.has(Flags::FIN) && end == self.tcb.rcv.nxt;
-                if in_order || self.tcb.rcv.held.fin == Some(self.tcb.rcv.nxt) {
+                if in_order || self.tcb.rcv.held.has_fin(self.tcb.rcv.nxt) {
+                    let behind = if in_order { 0 } else { self.merged_behind_fin() };
                     self.fin_reached(before);
+                    self.tcb.rcv.nxt += behind;
                 }
+            }
+            State::CloseWait | State::Closing | State::LastAck if self.is_counted_again(segment) => {
+                self.take(Rule::Fin5);
+                self.tcb.rcv.nxt += 1;
+                self.acknowledge(Reply::Now);
             }
             State::CloseWait | State::Closing | State::LastAck if inside.has(Flags::FIN) => {
                 self.take(Rule::Fin5);
@@ -37,7 +44,21 @@ impl Step<'_> {
         }
     }
 
-    fn fin_reached(&mut self, before: State) {
+    /// Held text right behind a held FIN that became one with it.
+    fn merged_behind_fin(&mut self) -> u32 {
+        let rcv = &mut self.tcb.rcv;
+        if self.profile.held_fin_merges { rcv.held.take(rcv.nxt + 1) } else { 0 }
+    }
+
+    fn is_counted_again(&self, segment: &Segment) -> bool {
+        let nxt = self.tcb.rcv.nxt;
+        self.profile.second_fin_counts
+            && segment.has(Flags::FIN)
+            && segment.seq.lt(nxt)
+            && segment.end() == nxt + 1
+    }
+
+    pub(super) fn fin_reached(&mut self, before: State) {
         // FIN implies PUSH. Served first: afterwards RCV.NXT counts the FIN as well.
         self.serve_receives(true);
         if self.tcb.rcv.wanted > 0 {

@@ -2,6 +2,7 @@
 
 mod ack;
 mod fin;
+mod orphan;
 mod reset;
 mod sequence;
 mod syn;
@@ -29,12 +30,14 @@ impl Step<'_> {
         let before = self.tcb.state;
         let dropped = self.check_time_wait_syn(segment) == Flow::Drop
             || self.check_timestamps(segment) == Flow::Drop
+            || self.check_minisocket(segment) == Flow::Drop
             || self.check_request(segment) == Flow::Drop
             || self.check_sequence(segment, &mut inside) == Flow::Drop
             || self.check_reset(segment) == Flow::Drop
             || self.check_security(segment) == Flow::Drop
             || self.check_syn(segment, &inside) == Flow::Drop
-            || self.check_ack(segment, &inside) == Flow::Drop;
+            || self.check_ack(segment, &inside) == Flow::Drop
+            || self.ends_with_its_ack(segment, before);
         if !dropped {
             self.after_ack(segment, &inside, before);
         }
@@ -45,7 +48,7 @@ impl Step<'_> {
         self.transmit = true;
         self.check_urgent(segment);
         if self.check_text(segment, inside) == Flow::Go {
-            self.check_fin(inside, before);
+            self.check_fin(segment, inside, before);
         }
     }
 }

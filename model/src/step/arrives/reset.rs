@@ -11,7 +11,10 @@ impl Step<'_> {
         if !segment.has(Flags::RST) {
             return Flow::Go;
         }
-        let exact = segment.seq == self.tcb.rcv.nxt || self.is_reset_before_fin(segment);
+        let behind_held = self.profile.reset_behind_held
+            && self.tcb.agreed.sack
+            && self.tcb.rcv.held.end() == Some(segment.seq);
+        let exact = segment.seq == self.tcb.rcv.nxt || self.is_reset_before_fin(segment) || behind_held;
         if self.profile.rfc5961_rst && !exact {
             self.take(Rule::Rst1);
             self.challenge();

@@ -73,8 +73,14 @@ impl Step<'_> {
         // A FIN alone may lie beyond.
         let text_end = end - u32::from(inside.has(Flags::FIN));
         // The FIN itself waits as well until the user has read up to it.
-        let occupied =
-            rcv.readable > 0 || matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
+        // A CLOSE that comes later takes the FIN along.
+        let fin_waits = self.profile.fin_occupies
+            && match self.tcb.state {
+                State::Closing => true,
+                State::CloseWait | State::LastAck => !rcv.reader_gone,
+                _ => false,
+            };
+        let occupied = rcv.readable > 0 || fin_waits;
         let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
         if end.lt(rcv.last_ack)
@@ -84,7 +90,10 @@ impl Step<'_> {
             return self.unacceptable(segment, inside);
         }
         if acceptable(segment.seq, inside.seq_len(), rcv.nxt, rcv.wnd) {
-            self.trim(inside);
+            // What goes beyond the right edge is taken whole.
+            if self.trim_left(inside) {
+                self.take(Rule::Seq5);
+            }
         } else {
             // Nothing of it lies in the window: its ACK counts all the same.
             if inside.seq_len() > 0 && end.le(rcv.nxt) {
@@ -191,23 +200,26 @@ impl Step<'_> {
 
     // The segment is acceptable: its first or its last number is in the window.
     fn trim(&mut self, segment: &mut Segment) {
-        let rcv = self.tcb.rcv;
-        let mut trimmed = false;
-        if segment.seq_len() > 0 && !segment.seq.in_window(rcv.nxt, rcv.wnd) {
-            let mut cut = rcv.nxt - segment.seq;
-            if segment.has(Flags::SYN) {
-                segment.flags = segment.flags.without(Flags::SYN);
-                cut -= 1;
-            }
-            segment.len = segment.len.saturating_sub(cut);
-            segment.seq = rcv.nxt;
-
-            trimmed = true;
-        }
-        trimmed |= self.trim_right(segment);
-        if trimmed {
+        let left = self.trim_left(segment);
+        if self.trim_right(segment) || left {
             self.take(Rule::Seq5);
         }
+    }
+
+    /// Cuts what lies before RCV.NXT. True when something did.
+    fn trim_left(&self, segment: &mut Segment) -> bool {
+        let rcv = self.tcb.rcv;
+        if segment.seq_len() == 0 || segment.seq.in_window(rcv.nxt, rcv.wnd) {
+            return false;
+        }
+        let mut cut = rcv.nxt - segment.seq;
+        if segment.has(Flags::SYN) {
+            segment.flags = segment.flags.without(Flags::SYN);
+            cut -= 1;
+        }
+        segment.len = segment.len.saturating_sub(cut);
+        segment.seq = rcv.nxt;
+        true
     }
 
     /// Cuts what lies beyond the right edge: the FIN first, then text. True when something did.

@@ -42,7 +42,8 @@ impl Step<'_> {
         let user_gone = self.tcb.rcv.reader_gone
             && self.profile.half_duplex_close
             && self.tcb.state != State::Established;
-        if user_gone && inside.len > 0 {
+        let late = if self.profile.late_fin_resets { self.goes_beyond(segment) } else { inside.len > 0 };
+        if user_gone && late {
             self.take(Rule::Txt2);
             self.reset(segment);
             self.abort_with(CallError::Reset);
@@ -54,7 +55,14 @@ impl Step<'_> {
             return Flow::Go;
         }
         // Text of a SYN may have waited for the handshake to end.
-        let waited = self.tcb.rcv.held.take(self.tcb.rcv.nxt + inside.len);
+        let reached = self.tcb.rcv.nxt + inside.len;
+        let waited = if inside.has(Flags::FIN) && self.profile.fin_ends_stream {
+            0
+        } else if self.profile.held_fin_ends_stream {
+            self.tcb.rcv.held.take_to_fin(reached)
+        } else {
+            self.tcb.rcv.held.take(reached)
+        };
         if inside.len > 0 || waited > 0 {
             self.take(Rule::Txt1);
             let gap_filled = waited > 0 || !self.tcb.rcv.held.is_empty();
@@ -89,7 +97,7 @@ impl Step<'_> {
         let start = inside.text_seq();
         if self.choices.hold_out_of_order && self.tcb.rcv.held.insert(start, inside.len) {
             if fin {
-                self.tcb.rcv.held.fin = Some(start + inside.len);
+                self.tcb.rcv.held.insert_fin(start + inside.len);
             }
             self.out.push(Effect::Hold(start, inside.len));
         }

@@ -12,7 +12,8 @@ use crate::tcb::Fin;
 impl Step<'_> {
     pub(super) fn close(&mut self, reader_gone: bool) -> Result<Done, CallError> {
         let state = self.tcb.state;
-        let half_duplex = self.profile.half_duplex_close && reader_gone;
+        let forgotten = state == State::TimeWait && self.profile.time_wait_without_user;
+        let half_duplex = self.profile.half_duplex_close && reader_gone && !forgotten;
         if half_duplex && state != State::Closed && self.tcb.rcv.readable > 0 {
             self.take(Rule::Close11);
             self.reset_at_nxt();

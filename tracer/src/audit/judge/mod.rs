@@ -4,14 +4,16 @@
 mod departure;
 mod oracle;
 mod profile;
+mod reading;
 mod requirement;
 mod run;
 mod trace;
 mod wire;
+mod word;
 
-pub use departure::{departures, named};
 pub use oracle::{Judgement, Observed, judge};
-pub use profile::{orphaned, running};
+pub use profile::running;
 pub use requirement::requirements;
 pub use run::{Judged, name, scenario};
 pub use trace::traces;
+pub use word::{Word, word};

@@ -100,7 +100,11 @@ fn verdict(entry: &Entry, steps: &[(&Scenario, &crate::audit::report::model::Dec
         let why = Deviation::by_name(name).map_or("", |deviation| deviation.why);
         (RequirementVerdict::Deviation, format!("{name}: {why}"))
     } else if any(Outcome::Pass).is_some() {
-        (RequirementVerdict::Pass, format!("decided by {} steps", steps.len()))
+        let runs = steps.len();
+        // What every segment decides is no single step's doing.
+        let everywhere = steps.iter().all(|(_, step)| step.line == 0);
+        let by = if everywhere { "kept by every segment of the kernel, in" } else { "decided by" };
+        (RequirementVerdict::Pass, format!("{by} {runs} {}", if everywhere { "runs" } else { "steps" }))
     } else if let Some((_, known, reason)) = UNDECIDED.iter().find(|(undecided, ..)| *undecided == id) {
         (*known, (*reason).to_owned())
     } else if steps.is_empty() {

@@ -7,12 +7,14 @@ use model::{
     Flags, State,
     linux::DeviationId,
     oracle::{Observation, Verdict as Word},
+    profile::RFC9293_INTENT,
 };
 
 use super::{
     departure::{departures, named},
     oracle::{Judgement, judge},
-    profile::{orphaned, running},
+    profile::running,
+    reading::{Reading, explain},
     trace::{Source, Trace, traces},
     wire,
 };
@@ -79,7 +81,7 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
             words.push(None);
             continue;
         }
-        let (judgement, shown) = explain(trace, played);
+        let (judgement, shown) = explained(trace, played);
         for id in shown {
             deviations.push((id, None));
         }
@@ -183,23 +185,22 @@ pub const fn name(family: Family) -> &'static str {
     }
 }
 
-/// The oracle's word under the settings of the run, and the deviations that it needed. A connection whose user has gone
-/// may give up earlier.
-fn explain(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
+/// The oracle's word under the settings of the run, and the deviations that it needed.
+fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
-    let profile = running(&played.sysctls);
-    let judgement = judge(&observations, &profile);
+    let Reading { judgement, profile, trace, fast_path } = explain(&observations, &played.sysctls);
     if judgement.violation.is_some() {
-        let profile = orphaned(&profile, &played.sysctls);
-        let other = judge(&observations, &profile);
-        if other.violation.is_none() {
-            let mut shown = departures(&observations, &profile, other.departures);
-            shown.push(DeviationId::OrphanRetries);
-            return (other, shown);
-        }
         return (judgement, Vec::new());
     }
-    let shown = departures(&observations, &profile, judgement.departures);
+    let mut shown = if judge(&observations, &RFC9293_INTENT).conforms() {
+        Vec::new()
+    } else {
+        departures(&trace, &profile, judgement.departures, &BTreeSet::new())
+    };
+    if profile.limits.r2 != running(&played.sysctls).limits.r2 {
+        shown.push(DeviationId::OrphanRetries);
+    }
+    shown.extend(fast_path.then_some(DeviationId::FastPathSkipsAckRange));
     (judgement, shown)
 }
 

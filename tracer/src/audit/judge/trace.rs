@@ -51,17 +51,23 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
     let passive = !played.log.iter().any(|logged| opens(&logged));
     // Nanoseconds, then the order of the sources: a call and what it causes may share an instant.
     let mut timed: Vec<(u64, Source, Kind)> = Vec::new();
-    for (at, logged) in played.log.iter().enumerate() {
-        if let Some(kind) = told(logged, place, passive) {
-            timed.push((logged.time, Source::Log(at), kind));
-        }
-    }
     let changes: Vec<(usize, &Change)> = played
         .account
         .changes()
         .iter()
         .enumerate()
         .filter(|(_, change)| concerns(change, ports, passive))
+        .collect();
+    let ends = Ends::new(played, place, &changes);
+    for (at, logged) in played.log.iter().enumerate() {
+        if let Some(kind) = told(logged, place, passive).filter(|kind| !ends.outlived(logged.time, kind)) {
+            timed.push((logged.time, Source::Log(at), kind));
+        }
+    }
+    let arrivals: Vec<u64> = timed
+        .iter()
+        .filter(|(_, _, kind)| matches!(kind, Kind::Received(_)))
+        .map(|(time, ..)| *time)
         .collect();
     let listen = timed.iter().find_map(|(_, _, kind)| match kind {
         Kind::Call(call @ Call::Open { origin: Origin::Passive, .. }) => Some(*call),
@@ -75,15 +81,18 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
         }
         timed.push((change.time, Source::Change(*at), Kind::Transition(transition)));
         let next = changes.get(place + 1).map_or(u64::MAX, |(_, next)| next.time);
-        // What comes after the end meets the listener, unless it is what ended TIME-WAIT.
+        let arrival = arrivals.iter().copied().find(|arrival| *arrival > change.time).unwrap_or(u64::MAX);
+        // What comes after the end meets the listener. Nothing does when the next change follows by itself: a SYN has
+        // ended TIME-WAIT and opens anew.
         if let Some(call) = listen
             && transition.to == State::Closed
-            && next.saturating_sub(change.time) > AT_ONCE
+            && (arrival < next || next == u64::MAX)
         {
             listens_again = true;
             let again = Transition { from: State::Closed, to: State::Listen, numbers: Numbers::default() };
-            timed.push((change.time + AT_ONCE, Source::End, Kind::Call(call)));
-            timed.push((change.time + AT_ONCE, Source::End, Kind::Transition(again)));
+            let time = (change.time + AT_ONCE).min(arrival.saturating_sub(1));
+            timed.push((time, Source::End, Kind::Call(call)));
+            timed.push((time, Source::End, Kind::Transition(again)));
         }
     }
     timed.sort_by_key(|(time, ..)| *time);
@@ -93,6 +102,37 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
         .into_iter()
         .map(|(time, source, kind)| (source, Observation { at: time.saturating_sub(began) / 1_000, kind }))
         .collect()
+}
+
+/// When the connections that the user has accepted were accepted and ended. What the user does with a socket afterwards
+/// means nothing to the listener that takes over.
+struct Ends(Vec<(u64, u64)>);
+
+impl Ends {
+    fn new(played: &Played, place: usize, changes: &[(usize, &Change)]) -> Self {
+        let accepts = played.log.iter().filter(|logged| {
+            let accepted = matches!(&logged.what, Recorded::Call { call, result, .. }
+                if call == "accept" && result == "ok");
+            logged.connection == place && accepted
+        });
+        let begun = changes.iter().filter(|(_, change)| {
+            change.transition.from == State::SynReceived && change.transition.to == State::Established
+        });
+        let ends = begun.map(|(_, begun)| {
+            let after = changes
+                .iter()
+                .find(|(_, change)| change.time > begun.time && change.transition.to == State::Closed);
+            after.map_or(u64::MAX, |(_, end)| end.time)
+        });
+        Self(accepts.map(|accept| accept.time).zip(ends).collect())
+    }
+
+    /// A call on a socket whose connection has ended.
+    fn outlived(&self, time: u64, kind: &Kind) -> bool {
+        let Kind::Call(call) = kind else { return false };
+        let last = self.0.iter().rev().find(|(accepted, _)| *accepted < time);
+        !matches!(call, Call::Open { .. }) && last.is_some_and(|(_, end)| *end < time)
+    }
 }
 
 fn told(logged: &Logged, place: usize, passive: bool) -> Option<Kind> {

@@ -106,7 +106,35 @@ impl Edge {
 
 #[cfg(test)]
 mod tests {
-    use super::options;
+    use std::net::IpAddr;
+
+    use model::{Flags, Segment};
+
+    use super::{Edge, options};
+    use crate::audit::world::{Addresses, Forged, Parsed, build, parse};
+
+    fn told(flags: Flags, ack: u32, window: u16) -> Parsed {
+        let end = |port| (IpAddr::from([192, 0, 2, 1]), port);
+        let addresses = Addresses { source: end(1), destination: end(2) };
+        let segment = Segment::new(flags, 100, ack).window(window);
+        parse(&build((&addresses, &segment, &Forged::default()))).unwrap()
+    }
+
+    #[test]
+    fn a_right_edge_that_moves_left_is_seen() {
+        let mut edge = Edge::default();
+        for (ack, window, shrinks) in [
+            (1, 1_000, None),
+            (501, 500, None),
+            (501, 2_000, None),
+            (601, 1_800, Some((100, None))),
+            (601, 1_800, None),
+        ] {
+            assert_eq!(edge.shrinks(&told(Flags::ACK, ack, window)), shrinks, "{ack} {window}");
+        }
+        // A new connection's window has nothing to do with the last one's.
+        assert_eq!(edge.shrinks(&told(Flags::SYN_ACK, 1, 500)), None);
+    }
 
     #[test]
     fn options_have_lengths_and_end_in_zeros() {

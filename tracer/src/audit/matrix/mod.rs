@@ -12,13 +12,17 @@ use std::{
     thread,
 };
 
-use model::{Flags, State, linux::DeviationId, oracle::Observation, profile::RFC9293_INTENT};
+use model::{
+    Flags, State,
+    linux::{DeviationId, Standing},
+    oracle::Observation,
+};
 
 use cells::{ACKS, COUNT, FLAGS, ROW, SEQS, STARTS, Start, TEXTS, segment};
 
 use super::{
-    judge::{departures, judge, name, named, orphaned, running, traces},
-    play::{self, Played, Recorded},
+    judge::{Word, name, traces, word},
+    play::{self, PlayError, Played, Recorded},
     report::model::{Answer, Family, Finding, Grid, Matrix, Outcome},
     scenario::{ParseError, Script, parse_file},
     stream::Stream,
@@ -132,22 +136,59 @@ fn collect(done: Vec<DoneRow>) -> Results {
     Results { matrix, findings, deviations }
 }
 
+/// Plays and judges a row. Where something has no verdict, or differs while the host kept our peer waiting, it is played
+/// again.
 fn play_row(row: &Row, stream: &Stream) -> Result<Vec<(usize, Judged)>, ParseError> {
     let (Some(start), Some(flags)) = (STARTS.get(row.state), FLAGS.get(row.flags)) else {
         return Ok(Vec::new());
     };
     let (cells, script) = script(start, flags)?;
-    let Ok(played) = play::play(&script, row.family, stream) else { return Ok(Vec::new()) };
-    let traces = traces(&played);
+    let mut attempts = play::ATTEMPTS;
+    loop {
+        attempts -= 1;
+        let played = match play::play(&script, row.family, stream) {
+            Ok(played) => played,
+            Err(error) => return Ok(cells.iter().map(|cell| (*cell, unplayed(&error))).collect()),
+        };
+        let mut judged = judge_row(row, (start, flags), &cells, &played);
+        let some = |wanted| judged.iter().any(|(_, cell)| cell.answer.outcome == wanted);
+        let doubtful = played.is_late() && some(Outcome::Fail);
+        if attempts > 0 && (doubtful || some(Outcome::Inconclusive)) {
+            continue;
+        }
+        if doubtful {
+            for (_, cell) in judged.iter_mut().filter(|(_, cell)| cell.answer.outcome == Outcome::Fail) {
+                cell.answer.outcome = Outcome::Inconclusive;
+                cell.finding = None;
+            }
+        }
+        return Ok(judged);
+    }
+}
+
+fn unplayed(error: &PlayError) -> Judged {
+    let none = "-".to_owned();
+    let answer =
+        Answer { outcome: Outcome::Inconclusive, sent: none.clone(), state: none, note: error.to_string() };
+    Judged { answer, finding: None, deviations: Vec::new() }
+}
+
+fn judge_row(
+    row: &Row,
+    (start, flags): (&Start, &str),
+    cells: &[usize],
+    played: &Played,
+) -> Vec<(usize, Judged)> {
+    let traces = traces(played);
     // The connection `main` makes the listener, where there is one, and is no cell.
     let judged = cells.iter().zip(traces.iter().enumerate().skip(1)).map(|(cell, (place, trace))| {
         let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
         let text = segment(start, flags, *cell).unwrap_or_default();
         let place_name =
             format!("matrix {}: {}/{}", start.name, text.replacen("peer@ ", "", 1), name(row.family));
-        (*cell, judge_cell(&played, place, &observations, place_name))
+        (*cell, judge_cell(played, place, &observations, place_name))
     });
-    Ok(judged.collect())
+    judged.collect()
 }
 
 /// The scenario of a row, and the cells that its connections stand for.
@@ -179,46 +220,24 @@ fn judge_cell(played: &Played, place: usize, observations: &[Observation], place
             played.failure.as_ref().map_or("events were lost".to_owned(), |failure| failure.seen.clone());
         return Judged { answer: of(Outcome::Inconclusive, seen), finding: None, deviations: Vec::new() };
     }
-    if judge(observations, &RFC9293_INTENT).conforms() {
-        return Judged { answer: of(Outcome::Pass, String::new()), finding: None, deviations: Vec::new() };
-    }
-    let profile = running(&played.sysctls);
-    let mut judgement = judge(observations, &profile);
-    let mut used = profile;
-    if judgement.violation.is_some() {
-        used = orphaned(&profile, &played.sysctls);
-        judgement = judge(observations, &used);
-    }
-    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, observations).is_none());
-    let wrong = match (&judgement.violation, unnamed) {
-        (Some((at, expected, rules)), _) => {
-            let seen = observations.get(*at).map(ToString::to_string).unwrap_or_default();
-            Some((expected.clone(), seen, rules.clone()))
+    match word(observations, played, &BTreeSet::new()) {
+        Word::Explained(shown) => {
+            let names: Vec<&str> = shown.iter().map(|id| id.name()).collect();
+            let departs = shown.iter().any(|id| id.deviation().standing == Standing::Departs);
+            let outcome = if departs { Outcome::Deviation } else { Outcome::Pass };
+            Judged { answer: of(outcome, names.join(", ")), finding: None, deviations: shown }
         }
-        (None, Some(departure)) => {
-            Some(("what the profile linux says".to_owned(), departure.name.to_owned(), "-".to_owned()))
+        Word::Unexplained { expected, seen, rules } => {
+            // Numbers differ from run to run; the finding has them.
+            let note = format!("{expected}; {seen}").chars().filter(|c| !c.is_ascii_digit()).collect();
+            let finding = Finding { place: place_name, expected, seen, rules };
+            Judged { answer: of(Outcome::Fail, note), finding: Some(finding), deviations: Vec::new() }
         }
-        (None, None) => None,
-    };
-    if let Some((expected, seen, rules)) = wrong {
-        let note = format!("{expected}; {seen}");
-        let finding = Finding { place: place_name, expected, seen, rules };
-        // Numbers differ from run to run; the finding has them.
-        let answer = of(Outcome::Fail, note.chars().filter(|c| !c.is_ascii_digit()).collect());
-        return Judged { answer, finding: Some(finding), deviations: Vec::new() };
+        Word::Unknown(why) => {
+            let answer = of(Outcome::Inconclusive, why.to_owned());
+            Judged { answer, finding: None, deviations: Vec::new() }
+        }
     }
-    if judgement.inconclusive {
-        return Judged {
-            answer: of(Outcome::Inconclusive, "no room for every explanation".to_owned()),
-            finding: None,
-            deviations: Vec::new(),
-        };
-    }
-    let shown = departures(observations, &used, judgement.departures);
-    let names: Vec<&str> = shown.iter().map(|id| id.name()).collect();
-    let departs = shown.iter().any(|id| id.deviation().standing == model::linux::Standing::Departs);
-    let outcome = if departs { Outcome::Deviation } else { Outcome::Pass };
-    Judged { answer: of(outcome, names.join(", ")), finding: None, deviations: shown }
 }
 
 /// What the kernel sent and where it went, soon after the probe.

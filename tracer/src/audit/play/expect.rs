@@ -12,7 +12,7 @@ use crate::audit::{
 };
 
 /// Time that reading takes: what is decided by its absence is decided that much later, nanoseconds.
-const SLACK: u64 = 60_000_000;
+pub const SLACK: u64 = 60_000_000;
 
 /// Where something awaited stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -116,14 +116,20 @@ impl Socket {
         Ok(())
     }
 
-    pub fn accept(&self) -> Outcome<Self> {
+    /// A connection, and the port of its peer.
+    pub fn accept(&self) -> Outcome<(Self, u16)> {
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        let none = std::ptr::null_mut();
-        // SAFETY: without room for an address none is written.
-        let made = unsafe { libc::accept4(self.raw(), none, none.cast(), flags) };
+        // SAFETY: all zeros is a valid sockaddr_storage.
+        let mut from: libc::sockaddr_storage = unsafe { zeroed() };
+        let mut length = libc::socklen_t::try_from(size_of_val(&from)).unwrap_or(0);
+        // SAFETY: the pointers are to room for every kind of address, and to its length.
+        let made = unsafe { libc::accept4(self.raw(), (&raw mut from).cast(), &raw mut length, flags) };
         outcome(made)?;
         // SAFETY: the descriptor is new and nobody else's.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(made) }))
+        let socket = Self(unsafe { OwnedFd::from_raw_fd(made) });
+        // SAFETY: the port has the same place in a sockaddr_in and a sockaddr_in6, and both fit.
+        let port = unsafe { (&raw const from).cast::<libc::sockaddr_in>().read() }.sin_port;
+        Ok((socket, u16::from_be(port)))
     }
 
     pub fn send(&self, text: &[u8], flags: i32) -> Outcome<usize> {
@@ -209,6 +215,8 @@ pub struct User {
     pub listener: Option<Socket>,
     /// A socket for each connection.
     pub sockets: Vec<Option<Socket>>,
+    /// Connections that were accepted in the place of another one, by their peer's port.
+    strays: Vec<(Socket, u16)>,
     /// Options for the next socket of a connection.
     pub settings: Vec<(usize, SocketOption, i32)>,
 }
@@ -226,6 +234,17 @@ impl User {
         }
         if let Some(place) = self.sockets.get_mut(connection) {
             *place = socket;
+        }
+    }
+
+    /// Accepts the connection with this peer's port, whatever came before it.
+    pub fn accept(&mut self, port: u16) -> Outcome<Socket> {
+        loop {
+            if let Some(at) = self.strays.iter().position(|(_, stray)| *stray == port) {
+                return Ok(self.strays.remove(at).0);
+            }
+            let accepted = self.listener.as_ref().ok_or(libc::EBADF)?.accept()?;
+            self.strays.push(accepted);
         }
     }
 

@@ -4,19 +4,22 @@ mod generate;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
+    time::Instant,
 };
 
 use model::{linux::DeviationId, oracle::Observation};
 
-use generate::conversation;
+use generate::{Conversation, together};
 
 use super::{
-    judge::{self, departures, judge, name, named, orphaned, running, traces},
+    judge::{self, Word, name, traces, word},
     play::{self, Played},
-    report::model::{Conversation, Family, Finding, Problem, Random},
+    report::model::{self as report, Family, Finding, Problem, Random},
     scenario::{ParseError, Script, parse_file},
     stream::Stream,
 };
@@ -32,26 +35,27 @@ pub struct Results {
     pub deviations: BTreeSet<DeviationId>,
 }
 
-/// Conversations of one network, one after the other; their last waits run together.
-const BATCH: u64 = 40;
+/// Conversations of one network. They run side by side, and so do their waits.
+const BATCH: u64 = 100;
 
 /// What is looked for at most when a conversation is shrunk: each attempt plays it anew.
 const ATTEMPTS: usize = 24;
 
-/// Differences that are shrunk; more of them are only counted.
+/// Differences that are shrunk; more of them are findings as they came.
 const SHRUNK: usize = 12;
 
 #[derive(Default)]
 struct Sum {
     conversations: u64,
     observations: u64,
-    inconclusive: u64,
     transitions: BTreeMap<String, u64>,
     deviations: BTreeSet<DeviationId>,
-    different: Vec<(u64, Family)>,
+    different: BTreeMap<u64, Problem>,
+    /// Without a verdict so far.
+    doubtful: Vec<u64>,
 }
 
-/// Plays `count` conversations, of the seeds from `seed` on; of each seed the family alternates. `progress` hears of
+/// Plays `count` conversations, of the seeds from `seed` on; even seeds speak IPv4, odd ones IPv6. `progress` hears of
 /// conversations that are done and of all.
 ///
 /// # Errors
@@ -63,39 +67,42 @@ pub fn random(
     (seed, count): (u64, u64),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Results, ParseError> {
-    let next = Mutex::new(0_u64);
+    let began = Instant::now();
+    let next = AtomicU64::new(0);
     let sum = Mutex::new(Sum::default());
     let failed: Mutex<Option<ParseError>> = Mutex::new(None);
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {
                 loop {
-                    let from = {
-                        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-                        let from = *next;
-                        *next = from.saturating_add(BATCH);
-                        from
-                    };
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    // Two batches share a range of seeds, one of each family.
+                    let from = (turn / 2).saturating_mul(2 * BATCH);
                     if from >= count {
                         return;
                     }
-                    let seeds: Vec<u64> =
-                        (from..count.min(from + BATCH)).map(|n| seed.wrapping_add(n)).collect();
-                    let family = if (from / BATCH).is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 };
-                    let mut part = Sum::default();
-                    if let Err(error) = play_batch(&seeds, family, stream, &mut part) {
-                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        return;
-                    }
+                    let family = if turn.is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 };
+                    let seeds: Vec<u64> = (from..count.min(from + 2 * BATCH))
+                        .map(|n| seed.wrapping_add(n))
+                        .filter(|seed| family_of(*seed) == family)
+                        .collect();
+                    let known = sum.lock().unwrap_or_else(PoisonError::into_inner).deviations.clone();
+                    let part = match play_batch(&seeds, family, stream, &known) {
+                        Ok(part) => part,
+                        Err(error) => {
+                            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                            return;
+                        }
+                    };
                     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
                     sum.conversations += part.conversations;
                     sum.observations += part.observations;
-                    sum.inconclusive += part.inconclusive;
                     for (transition, times) in part.transitions {
                         *sum.transitions.entry(transition).or_default() += times;
                     }
                     sum.deviations.extend(part.deviations);
                     sum.different.extend(part.different);
+                    sum.doubtful.extend(part.doubtful);
                     progress(sum.conversations, count);
                 }
             });
@@ -104,141 +111,164 @@ pub fn random(
     if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sum.different.sort_unstable();
+    let mut inconclusive = 0;
+    for seed in std::mem::take(&mut sum.doubtful) {
+        match again(seed, stream)? {
+            Word::Explained(shown) => sum.deviations.extend(shown),
+            Word::Unexplained { expected, seen, .. } => {
+                sum.different.insert(seed, Problem { line: None, expected, seen });
+            }
+            Word::Unknown(_) => inconclusive += 1,
+        }
+    }
     let mut differences = Vec::new();
     let mut findings = Vec::new();
-    let different = std::mem::take(&mut sum.different);
-    for (at, (seed, family)) in different.iter().enumerate() {
-        let place = format!("random {seed}/{}", name(*family));
+    for (at, (seed, problem)) in sum.different.into_iter().enumerate() {
+        let place = format!("random {seed}/{}", name(family_of(seed)));
+        let rules = "-".to_owned();
         if at >= SHRUNK {
-            let seen = format!("one more of {}", different.len());
-            findings.push(Finding {
-                place,
-                expected: "what the model says".to_owned(),
-                seen,
-                rules: "-".to_owned(),
-            });
+            let Problem { expected, seen, .. } = problem;
+            findings.push(Finding { place, expected, seen, rules });
             continue;
         }
-        let Some(conversation) = shrink(*seed, *family, stream)? else {
-            // Alone it does not differ, twice: the host was busy when it did.
-            sum.inconclusive += 1;
+        let Some(conversation) = shrink(seed, stream)? else {
+            // Alone it does not differ: what it met among the others is not known.
+            inconclusive += 1;
             continue;
         };
         let Problem { expected, seen, .. } = conversation.problem.clone();
-        findings.push(Finding { place, expected, seen, rules: "-".to_owned() });
+        findings.push(Finding { place, expected, seen, rules });
         differences.push(conversation);
     }
     let random = Random {
         seed,
         conversations: sum.conversations,
         observations: sum.observations,
-        inconclusive: sum.inconclusive,
+        inconclusive,
+        duration_ms,
         transitions: sum.transitions,
         differences,
     };
     Ok(Results { random, findings, deviations: sum.deviations })
 }
 
-fn play_batch(seeds: &[u64], family: Family, stream: &Stream, sum: &mut Sum) -> Result<(), ParseError> {
-    let mut text = String::new();
-    for seed in seeds {
-        let (opening, body) = conversation(*seed);
-        for line in opening.iter().chain(&body) {
-            let _ = writeln!(text, "{}", line.replacen('@', &format!("@c{seed}"), 1));
-        }
-    }
-    let script = script(&text)?;
-    let Ok(played) = play::play(&script, family, stream) else { return Ok(()) };
-    let traces = traces(&played);
-    for (seed, trace) in seeds.iter().zip(traces.iter().skip(1)) {
+/// A seed alone says everything about its conversation.
+const fn family_of(seed: u64) -> Family {
+    if seed.is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 }
+}
+
+fn play_batch(
+    seeds: &[u64],
+    family: Family,
+    stream: &Stream,
+    known: &BTreeSet<DeviationId>,
+) -> Result<Sum, ParseError> {
+    let conversations: Vec<_> =
+        seeds.iter().map(|seed| (format!("c{seed}"), Conversation::new(*seed))).collect();
+    let script = script(&together(&conversations))?;
+    let mut sum = Sum { conversations: u64::try_from(seeds.len()).unwrap_or(0), ..Sum::default() };
+    let Ok(played) = play::play(&script, family, stream) else {
+        sum.doubtful.extend(seeds);
+        return Ok(sum);
+    };
+    // The first connection is the listener, which belongs to no conversation.
+    for (seed, trace) in seeds.iter().zip(traces(&played).iter().skip(1)) {
         let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
-        sum.conversations += 1;
         sum.observations += u64::try_from(observations.len()).unwrap_or(0);
-        match word(&observations, &played) {
-            Ok(shown) => sum.deviations.extend(shown),
-            Err(None) => sum.inconclusive += 1,
-            Err(Some(_)) => sum.different.push((*seed, family)),
+        match word(&observations, &played, known) {
+            Word::Explained(shown) => sum.deviations.extend(shown),
+            Word::Unexplained { expected, seen, .. } => {
+                sum.different.insert(*seed, Problem { line: None, expected, seen });
+            }
+            Word::Unknown(_) => sum.doubtful.push(*seed),
         }
     }
     for change in played.account.changes() {
         let pair = format!("{}>{}", change.transition.from, change.transition.to);
         *sum.transitions.entry(pair).or_default() += 1;
     }
-    Ok(())
+    Ok(sum)
 }
 
 fn script(text: &str) -> Result<Script, ParseError> {
-    // The listener belongs to no conversation, and what is still owed has to come.
+    // What is still owed has to come.
     let text = format!("title: random\nrfc: 3.10\n\nuser listen\n{text}wait 650ms\n");
     Ok(parse_file("random", "random", &text)?.remove(0))
 }
 
-/// The deviations that a conversation shows; or what nothing explains, none when it is not known.
-fn word(observations: &[Observation], played: &Played) -> Result<Vec<DeviationId>, Option<Problem>> {
-    let profile = running(&played.sysctls);
-    let mut used = profile;
-    let mut judgement = judge(observations, &profile);
-    if judgement.violation.is_some() {
-        used = orphaned(&profile, &played.sysctls);
-        judgement = judge(observations, &used);
-    }
-    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, observations).is_none());
-    if let Some((at, expected, _)) = judgement.violation {
-        if played.lost > 0 {
-            return Err(None);
-        }
-        let seen = observations.get(at).map(ToString::to_string).unwrap_or_default();
-        return Err(Some(Problem { line: None, expected, seen }));
-    }
-    if let Some(departure) = unnamed {
-        let expected = "what the profile linux says".to_owned();
-        return Err(Some(Problem { line: None, expected, seen: departure.name.to_owned() }));
-    }
-    if judgement.inconclusive {
-        return Err(None);
-    }
-    Ok(departures(observations, &used, judgement.departures))
+/// A conversation that was played alone, and the word on it.
+struct Alone {
+    word: Word,
+    script: Script,
+    played: Option<Played>,
 }
 
-/// Leaves out one step after the other for as long as something still differs.
-fn shrink(seed: u64, family: Family, stream: &Stream) -> Result<Option<Conversation>, ParseError> {
-    let (opening, mut body) = conversation(seed);
-    let text = |body: &[String]| {
-        let lines: Vec<String> = opening.iter().chain(body).map(|line| line.replacen('@', "@c", 1)).collect();
-        lines.join("\n") + "\n"
-    };
-    let differs = |body: &[String]| -> Result<Option<(Problem, Script, Played)>, ParseError> {
-        let script = script(&text(body))?;
-        let Ok(played) = play::play(&script, family, stream) else { return Ok(None) };
-        let traces = traces(&played);
-        let Some(trace) = traces.get(1) else { return Ok(None) };
-        let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
-        Ok(match word(&observations, &played) {
-            Err(Some(problem)) => Some((problem, script, played)),
-            Err(None) | Ok(_) => None,
-        })
-    };
-    let mut least = differs(&body)?;
-    if least.is_none() {
-        least = differs(&body)?;
+impl Alone {
+    fn new(conversation: &Conversation, family: Family, stream: &Stream) -> Result<Self, ParseError> {
+        let script = script(&together(&[("c".to_owned(), conversation.clone())]))?;
+        let Ok(played) = play::play(&script, family, stream) else {
+            return Ok(Self { word: Word::Unknown("no network to play in"), script, played: None });
+        };
+        let observations: Vec<Observation> = traces(&played)
+            .into_iter()
+            .nth(1)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(_, seen)| seen)
+            .collect();
+        let word = word(&observations, &played, &BTreeSet::new());
+        Ok(Self { word, script, played: Some(played) })
     }
-    let mut attempts = ATTEMPTS;
-    let mut at = body.len();
-    while at > 0 && attempts > 0 && least.is_some() {
-        at -= 1;
-        attempts -= 1;
-        let mut shorter = body.clone();
-        shorter.remove(at);
-        if let Some(found) = differs(&shorter)? {
-            body = shorter;
-            least = Some(found);
+
+    /// It differs, and how.
+    fn problem(&self) -> Option<Problem> {
+        match &self.word {
+            Word::Unexplained { expected, seen, .. } => {
+                Some(Problem { line: None, expected: expected.clone(), seen: seen.clone() })
+            }
+            Word::Explained(_) | Word::Unknown(_) => None,
         }
     }
-    let Some((problem, script, played)) = least else {
-        return Ok(None);
-    };
-    let ladder = judge::scenario(&script, family, &played).scenario.ladder;
-    Ok(Some(Conversation { seed, family, source: script.source, problem, ladder }))
+}
+
+/// The word on a conversation that had none among the others.
+fn again(seed: u64, stream: &Stream) -> Result<Word, ParseError> {
+    let mut word = Word::Unknown("");
+    for _ in 0..play::ATTEMPTS {
+        word = Alone::new(&Conversation::new(seed), family_of(seed), stream)?.word;
+        if !matches!(word, Word::Unknown(_)) {
+            break;
+        }
+    }
+    Ok(word)
+}
+
+/// Leaves out one step after the other for as long as something still differs. None: it does not differ any more.
+fn shrink(seed: u64, stream: &Stream) -> Result<Option<report::Conversation>, ParseError> {
+    let family = family_of(seed);
+    let mut conversation = Conversation::new(seed);
+    let mut least = None;
+    for _ in 0..play::ATTEMPTS {
+        let alone = Alone::new(&conversation, family, stream)?;
+        if alone.problem().is_some() {
+            least = Some(alone);
+            break;
+        }
+    }
+    let Some(mut least) = least else { return Ok(None) };
+    let mut at = conversation.body.len();
+    for _ in 0..ATTEMPTS.min(at) {
+        at -= 1;
+        let mut shorter = conversation.clone();
+        shorter.body.remove(at);
+        let alone = Alone::new(&shorter, family, stream)?;
+        if alone.problem().is_some() {
+            (conversation, least) = (shorter, alone);
+        }
+    }
+    let (Some(problem), Some(played)) = (least.problem(), &least.played) else { return Ok(None) };
+    let ladder = judge::scenario(&least.script, family, played).scenario.ladder;
+    Ok(Some(report::Conversation { seed, family, source: least.script.source, problem, ladder }))
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
-    model::{Matrix, Outcome, Random, Report},
+    model::{Matrix, Outcome, Random, Report, Settings},
     section,
     words::{Counts, counted, several, span, thousands},
 };
@@ -45,11 +45,16 @@ fn summary(out: &mut String, report: &Report) -> fmt::Result {
         Text(&kernel.version)
     )?;
     let took = span(report.duration_ms * 1_000);
-    let quick = if report.settings.quick { ", without the long scenarios" } else { "" };
+    let Settings { quick, files, .. } = &report.settings;
+    let mut what = if *quick { ", without the long scenarios".to_owned() } else { String::new() };
+    if !files.is_empty() {
+        let _ = write!(what, ", scenarios of {}", files.join(", "));
+    }
     writeln!(
         out,
-        "| Audited | {}, {took}{quick}, tcp-tracer {} |",
+        "| Audited | {}, {took}{}, tcp-tracer {} |",
         Text(&report.started),
+        Text(&what),
         Text(&report.tool)
     )?;
     let requirements = report.requirements.len();
@@ -163,15 +168,17 @@ fn scenarios(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn conversations(out: &mut String, report: &Report, random: &Random) -> fmt::Result {
-    let Random { seed, conversations, observations, inconclusive, transitions: _, differences } = random;
+    let Random { seed, conversations, observations, inconclusive, duration_ms, transitions: _, differences } =
+        random;
     let last = seed.saturating_add(conversations.saturating_sub(1));
     writeln!(out, "## Random conversations\n")?;
     writeln!(
         out,
-        "{}, seeds {seed} to {last}: {} judged, {} inconclusive, {} that nothing explains.\n",
+        "{}, seeds {seed} to {last}, in {}: {} judged, {} without a verdict, {} that nothing explains.\n",
         several(*conversations, "conversation", "conversations"),
+        span(duration_ms * 1_000),
         several(*observations, "observation", "observations"),
-        thousands(*inconclusive),
+        several(*inconclusive, "conversation", "conversations"),
         several(report.unexplained_conversations() as u64, "conversation", "conversations"),
     )?;
     for one in differences {

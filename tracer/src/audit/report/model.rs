@@ -66,6 +66,9 @@ pub struct Settings {
     pub jobs: usize,
     /// Only scenarios whose id contains one of these; empty: all.
     pub only: Vec<String>,
+    /// Files of scenarios that were played instead of those that come along, as they were given.
+    #[serde(default)]
+    pub files: Vec<String>,
 }
 
 /// How something ended, from best to worst.
@@ -386,8 +389,11 @@ pub struct Random {
     pub conversations: u64,
     /// Observations that the oracle judged in them.
     pub observations: u64,
-    /// How often the oracle was inconclusive.
+    /// Conversations without a verdict: events were lost, or what differed did not when it was played again.
     pub inconclusive: u64,
+    /// How long they took, milliseconds.
+    #[serde(default)]
+    pub duration_ms: u64,
     /// The transitions that were seen (`ESTABLISHED>CLOSE-WAIT`) and how often.
     pub transitions: BTreeMap<String, u64>,
     /// Conversations in which something differs, shrunk.

@@ -128,7 +128,8 @@ impl fmt::Display for Family {
 impl Report {
     /// How many random conversations have something that nothing explains: each is a finding, and the first ones are
     /// among [`Random::differences`](super::model::Random::differences).
-    pub(super) fn unexplained_conversations(&self) -> usize {
+    #[must_use]
+    pub fn unexplained_conversations(&self) -> usize {
         let drawn = self.random.as_ref().map_or(0, |random| random.differences.len());
         self.findings.iter().filter(|finding| finding.place.starts_with("random ")).count().max(drawn)
     }

@@ -27,6 +27,8 @@ pub struct Seen {
 pub struct Tap {
     socket: OwnedFd,
     unseen: Cell<u64>,
+    /// How far the wall clock is ahead: the best look so far.
+    ahead: Cell<Look>,
 }
 
 impl Tap {
@@ -39,7 +41,11 @@ impl Tap {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor is new and nobody else's.
-        let tap = Self { socket: unsafe { OwnedFd::from_raw_fd(socket) }, unseen: Cell::new(0) };
+        let tap = Self {
+            socket: unsafe { OwnedFd::from_raw_fd(socket) },
+            unseen: Cell::new(0),
+            ahead: Cell::new(look()),
+        };
         tap.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         tap.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 32 << 20)?;
         // SAFETY: all zeros is a valid sockaddr_ll.
@@ -76,12 +82,23 @@ impl Tap {
     }
 
     pub fn drain(&self, each: &mut impl FnMut(Seen)) -> io::Result<()> {
-        let offset = wall_ahead();
+        let offset = self.wall_ahead();
         while let Some((from_kernel, wall, bytes)) = self.receive()? {
             let time = u64::try_from(i128::from(wall) - offset).unwrap_or(0);
             each(Seen { time, wall, from_kernel, bytes });
         }
         Ok(())
+    }
+
+    /// Both clocks tick alike, so any moment's answer holds until somebody sets the wall clock. Whoever was interrupted
+    /// between two looks took longer, and is wrong by so much.
+    fn wall_ahead(&self) -> i128 {
+        let [new, best] = [look().min(look()), self.ahead.get()];
+        let was_set = (new.1 - best.1).unsigned_abs() > u128::from(new.0 + best.0);
+        if was_set || new.0 <= best.0 {
+            self.ahead.set(new);
+        }
+        self.ahead.get().1
     }
 
     fn receive(&self) -> io::Result<Option<(bool, u64, Vec<u8>)>> {
@@ -147,17 +164,14 @@ impl Tap {
 const ETH_P_ALL: u16 = 3;
 const AF_PACKET: u16 = 17;
 
-/// How far the wall clock is ahead of the monotonic one. Both tick alike, so any moment's answer holds.
-fn wall_ahead() -> i128 {
-    let look = || {
-        let before = now(ClockId::Monotonic);
-        let wall = now(ClockId::Realtime);
-        let after = now(ClockId::Monotonic);
-        (after - before, i128::from(wall) - i128::from(before.midpoint(after)))
-    };
-    // Whoever was interrupted between two looks at a clock took longer, and is wrong by so much.
-    let looks = [look(), look(), look(), look()];
-    looks.into_iter().min().map_or(0, |(_, ahead)| ahead)
+/// How long it took to look at both clocks, and how far the wall clock was ahead of the monotonic one.
+type Look = (u64, i128);
+
+fn look() -> Look {
+    let before = now(ClockId::Monotonic);
+    let wall = now(ClockId::Realtime);
+    let after = now(ClockId::Monotonic);
+    (after - before, i128::from(wall) - i128::from(before.midpoint(after)))
 }
 
 fn now(clock: ClockId) -> u64 {

@@ -28,16 +28,20 @@ pub(super) fn section(report: &Report) -> Markup {
 
 /// The command that does the same.
 fn command(report: &Report) -> String {
-    let Settings { quick, seed, jobs: _, only } = &report.settings;
+    let Settings { quick, seed, jobs: _, only, files } = &report.settings;
     let mut command = "tcp-tracer audit --output-dir DIR".to_owned();
     if *quick {
         command.push_str(" --quick");
     }
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     for part in only {
-        command.push_str(&format!(" --only '{}'", part.replace('\'', r"'\''")));
+        command.push_str(&format!(" --only {}", quoted(part)));
+    }
+    for file in files {
+        command.push_str(&format!(" --scenario {}", quoted(file)));
     }
     // A whole audit has a matrix unasked.
-    if report.matrix.is_some() && (*quick || !only.is_empty()) {
+    if report.matrix.is_some() && (*quick || !only.is_empty() || !files.is_empty()) {
         command.push_str(" --matrix");
     }
     if let Some(random) = &report.random {

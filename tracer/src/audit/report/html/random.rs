@@ -5,14 +5,15 @@ use maud::{Markup, html};
 use super::{badge, ladder};
 use crate::audit::report::{
     model::{Conversation, Random, Report},
-    words::{several, thousands},
+    words::{several, span, thousands},
 };
 
 /// How many conversations are drawn.
 const SHOWN: usize = 20;
 
 pub(super) fn section(report: &Report, random: &Random) -> Markup {
-    let Random { seed, conversations, observations, inconclusive, transitions, differences } = random;
+    let Random { seed, conversations, observations, inconclusive, duration_ms, transitions, differences } =
+        random;
     let unexplained = report.unexplained_conversations();
     let drawn = differences.len().min(SHOWN);
     let last = seed.saturating_add(conversations.saturating_sub(1));
@@ -21,8 +22,12 @@ pub(super) fn section(report: &Report, random: &Random) -> Markup {
             h2 { "Random conversations" }
             p.lead {
                 (several(*conversations, "conversation", "conversations")) " of random calls and segments, seeds " (seed)
-                " to " (last) ": the model judged " (several(*observations, "observation", "observations")) ", "
-                (thousands(*inconclusive)) " of them inconclusive. "
+                " to " (last) ", in " (span(duration_ms * 1_000)) ": the model judged "
+                (several(*observations, "observation", "observations")) ". "
+                @if *inconclusive > 0 {
+                    (several(*inconclusive, "conversation has", "conversations have"))
+                    " no verdict: events were lost, or what differed did not when it was played again. "
+                }
                 @if unexplained == 0 { "Nothing is unexplained." }
                 @else { (several(unexplained as u64, "conversation has", "conversations have")) " something that nothing explains." }
             }

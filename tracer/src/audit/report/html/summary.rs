@@ -21,6 +21,7 @@ pub(super) fn header(report: &Report, title: &str) -> Markup {
                 "audited " (when(&report.started)) " in " (took) " by tcp-tracer " (report.tool)
                 @if report.settings.quick { " · quick: the long scenarios were left out" }
                 @if !report.settings.only.is_empty() { " · only " (report.settings.only.join(", ")) }
+                @if !report.settings.files.is_empty() { " · scenarios of " (report.settings.files.join(", ")) }
             }
             div class={ "verdict " (outcome.name()) } {
                 strong { (outcome.headline()) }

@@ -1,16 +1,19 @@
 //! Text to [`Script`].
 
+mod calls;
+mod segments;
+
 use std::time::Duration;
 
 use model::{linux::Deviation, requirement::Requirement};
 
+use calls::user;
+use segments::{forgery, pattern};
+
 use super::{
     error::{ParseError, Wrong},
-    script::{
-        Action, Alternative, Awaited, Call, Cookie, Direction, Expected, Forgery, Icmp, Pattern, Readiness,
-        Script, SocketOption, Stamp, Step, Window,
-    },
-    words::{duration, errno, flags, number, octets, range, state, unknown, value},
+    script::{Action, Alternative, Awaited, Icmp, Script, Step, Window},
+    words::{duration, state, unknown},
 };
 use crate::audit::report::model::Family;
 
@@ -315,201 +318,6 @@ fn find<'a, T>(word: &str, known: impl Iterator<Item = (T, &'a str)> + Clone) ->
         .map(|(item, _)| item)
         .ok_or_else(|| unknown(word, names))
 }
-
-const CALLS: [&str; 15] = [
-    "listen",
-    "connect",
-    "accept",
-    "send",
-    "recv",
-    "shutdown",
-    "close",
-    "abort",
-    "disconnect",
-    "set",
-    "get",
-    "error",
-    "close-listener",
-    "poll",
-    "recv-urgent",
-];
-
-fn user(words: &[&str]) -> Result<Action, Wrong> {
-    let (words, expected) = match words {
-        [words @ .., "->", "any"] => (words, Expected::Any),
-        [words @ .., "->", error] => (words, Expected::Error(errno(error)?)),
-        words => (words, Expected::Ok),
-    };
-    let Some((name, rest)) = words.split_first() else { return Err(incomplete("user", "a call")) };
-    let call = match (*name, rest) {
-        ("listen", []) => Call::Listen { backlog: 128 },
-        ("listen", [word]) => {
-            let backlog =
-                word.strip_prefix("backlog=").ok_or_else(|| unknown(word, ["backlog=N"].into_iter()))?;
-            Call::Listen { backlog: value(backlog, "number")? }
-        }
-        ("connect", []) => Call::Connect { to: None, bound: false },
-        ("connect", ["bound"]) => Call::Connect { to: None, bound: true },
-        ("connect", ["to", address]) => Call::Connect { to: Some(value(address, "address")?), bound: false },
-        ("accept", []) => Call::Accept,
-        ("send", [len]) => Call::Send { len: value(len, "number of octets")?, urgent: false, more: false },
-        ("send", [len, "urgent"]) => {
-            Call::Send { len: value(len, "number of octets")?, urgent: true, more: false }
-        }
-        ("send", [len, "more"]) => {
-            Call::Send { len: value(len, "number of octets")?, urgent: false, more: true }
-        }
-        ("recv", ["EOF"]) => Call::Receive { len: 0, urgent: false },
-        ("recv", [len]) => Call::Receive { len: value(len, "number of octets, or EOF,")?, urgent: false },
-        ("recv-urgent", []) => Call::Receive { len: 1, urgent: true },
-        ("shutdown", [direction]) => {
-            let known = [(Direction::Read, "rd"), (Direction::Write, "wr"), (Direction::Both, "rdwr")];
-            Call::Shutdown(find(direction, known.into_iter())?)
-        }
-        ("close", []) => Call::Close,
-        ("abort", []) => Call::Abort,
-        ("disconnect", []) => Call::Disconnect,
-        ("close-listener", []) => Call::CloseListener,
-        ("error", []) => Call::Error,
-        ("set", [setting]) => {
-            let (name, setting) = setting.split_once('=').ok_or_else(|| incomplete("set", "OPTION=VALUE"))?;
-            Call::Set(option(name)?, value(setting, "number")?)
-        }
-        ("get", [name, span]) => {
-            let (from, to) = range(span)?;
-            Call::Get(option(name)?, from, to)
-        }
-        ("poll", [word]) => {
-            let known = [
-                (Readiness::Urgent, "urgent"),
-                (Readiness::Readable, "readable"),
-                (Readiness::Writable, "writable"),
-                (Readiness::HungUp, "hung-up"),
-                (Readiness::Error, "error"),
-            ];
-            Call::Poll(find(word, known.into_iter())?)
-        }
-        (known, _) if CALLS.contains(&known) => {
-            return Err(incomplete(known, "other arguments (docs/audit-scenarios.md)"));
-        }
-        (other, _) => return Err(unknown(other, CALLS.into_iter())),
-    };
-    Ok(Action::User(call, expected))
-}
-
-fn option(name: &str) -> Result<SocketOption, Wrong> {
-    find(name, SocketOption::ALL.iter().map(|(option, name)| (*option, *name)))
-}
-
-fn forgery(words: &[&str]) -> Result<Forgery, Wrong> {
-    let Some((bits, rest)) = words.split_first() else { return Err(incomplete("peer", "control bits")) };
-    let (flags, ecn_bits) = flags(bits)?;
-    let mut made = Forgery { flags, ecn_bits, ..Forgery::default() };
-    for word in rest {
-        let (key, given) = word.split_once('=').unwrap_or((word, ""));
-        match key {
-            "seq" => made.seq = Some(number(given)?),
-            "ack" => made.ack = Some(number(given)?),
-            "len" => made.len = value(given, "number of octets")?,
-            "win" => made.window = Some(value(given, "window")?),
-            "urg" => made.urgent = value(given, "urgent pointer")?,
-            "mss" => made.mss = Some(value(given, "MSS")?),
-            "wscale" => made.window_scale = Some(value(given, "shift count")?),
-            "sack" => made.sack_permitted = true,
-            "ts" => {
-                made.timestamps = match given {
-                    "" => Stamp::Offer,
-                    "none" => Stamp::Missing,
-                    shift => Stamp::Shifted(value(shift, "shift of the timestamp")?),
-                }
-            }
-            "tfo" => {
-                let known = [(Cookie::Request, ""), (Cookie::Granted, "granted"), (Cookie::Wrong, "wrong")];
-                made.fast_open = Some(find(given, known.into_iter())?);
-            }
-            "options" => made.raw_options = Some(fitting(octets(given)?)?),
-            "ipopt" => made.ip_options = fitting(octets(given)?)?,
-            "checksum" if given == "bad" => made.bad_checksum = true,
-            "lost" => made.lost = true,
-            "twice" => made.twice = true,
-            "tos" => made.traffic_class = value(given, "traffic class")?,
-            "from" => made.from = Some(value(given, "address")?),
-            "to" => made.to = Some(value(given, "address")?),
-            "iss" => made.new_iss = Some(value(given, "distance of the new ISS")?),
-            _ => return Err(unknown(word, PEER_KEYS.into_iter())),
-        }
-    }
-    Ok(made)
-}
-
-const PEER_KEYS: [&str; 19] = [
-    "seq=",
-    "ack=",
-    "len=",
-    "win=",
-    "urg=",
-    "mss=",
-    "wscale=",
-    "sack",
-    "ts",
-    "tfo",
-    "options=",
-    "ipopt=",
-    "checksum=bad",
-    "lost",
-    "twice",
-    "tos=",
-    "from=",
-    "to=",
-    "iss=",
-];
-
-fn fitting(octets: Vec<u8>) -> Result<Vec<u8>, Wrong> {
-    if octets.len() > 40 || !octets.len().is_multiple_of(4) { Err(Wrong::Options) } else { Ok(octets) }
-}
-
-fn pattern(words: &[&str]) -> Result<Pattern, Wrong> {
-    let Some((bits, rest)) = words.split_first() else { return Err(incomplete("kernel", "control bits")) };
-    let (flags, ecn_bits) = flags(bits)?;
-    let mut made = Pattern { flags, ..Pattern::default() };
-    if ecn_bits != 0 {
-        made.ecn_bits = Some(ecn_bits);
-    }
-    for word in rest {
-        let (key, given) = word.split_once('=').unwrap_or((word, ""));
-        match (key, given) {
-            ("seq", _) => made.seq = Some(number(given)?),
-            ("ack", _) => made.ack = Some(number(given)?),
-            ("len", _) => made.len = Some(range(given)?),
-            ("win", _) => made.window = Some(range(given)?),
-            ("urg", _) => made.urgent = Some(value(given, "urgent pointer")?),
-            ("mss", "none") => made.mss = Some(None),
-            ("mss", _) => made.mss = Some(Some(range(given)?)),
-            ("wscale", _) => made.window_scale = Some(given != "none"),
-            ("ts", _) => made.timestamps = Some(given != "none"),
-            ("sackok", _) => made.sack_permitted = Some(given != "none"),
-            ("tfo", _) => made.fast_open = Some(given != "none"),
-            ("sack", "none") => made.sack = Some(None),
-            ("sack", _) => {
-                let (from, to) = given.split_once('-').ok_or_else(|| incomplete("sack=", "FROM-TO"))?;
-                made.sack = Some(Some((value(from, "number")?, value(to, "number")?)));
-            }
-            ("issgap", _) => made.iss_gap = Some(range(given)?),
-            ("nopsh", "") => made.not_pushed = true,
-            ("noecn", "") => made.ecn_bits = Some(0),
-            ("tos", _) => made.traffic_class = Some(value(given, "traffic class")?),
-            ("ttl", _) => made.hops = Some(value(given, "number of hops")?),
-            ("ipopt", _) => made.ip_options = Some(value(given, "number of octets")?),
-            _ => return Err(unknown(word, KERNEL_KEYS.into_iter())),
-        }
-    }
-    Ok(made)
-}
-
-const KERNEL_KEYS: [&str; 17] = [
-    "seq=", "ack=", "len=", "win=", "urg=", "mss=", "wscale", "ts", "sackok", "tfo", "sack=", "nopsh",
-    "noecn", "tos=", "ttl=", "ipopt=", "issgap=",
-];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,210 @@
+//! What the user does: system calls, with patience where the network decides.
+
+use std::net::{IpAddr, SocketAddr};
+
+use model::event;
+
+use super::{Done, Failure, PlayError, Player, Went, told::told};
+use crate::audit::{
+    account::{Ports, now},
+    play::{
+        log::{Logged, Recorded},
+        user::{Outcome, Socket, ends},
+    },
+    scenario::{Call, ERRORS, Expected, Step},
+    world::addresses,
+};
+
+impl Player<'_> {
+    pub(super) fn call(
+        &mut self,
+        step: &Step,
+        place: usize,
+        call: &Call,
+        expected: Expected,
+    ) -> Result<Done, PlayError> {
+        self.pump()?;
+        let time = now();
+        let wanted = match expected {
+            Expected::Ok | Expected::Any => 0,
+            Expected::Error(error) => error,
+        };
+        // What depends on the network may take a moment.
+        let patient =
+            matches!(call, Call::Accept | Call::Receive { .. } | Call::Error | Call::Poll(_) | Call::Get(..))
+                && wanted != libc::EAGAIN
+                && expected != Expected::Any;
+        let until = time + 1_000_000_000;
+        let mut progress = Progress { read: 0, next: None };
+        let result = loop {
+            let result = self.make(place, call, &mut progress);
+            let waits = match (&result, call) {
+                (Err(libc::EAGAIN), _) => true,
+                (Ok(Answer::Error(got)), _) => *got != wanted,
+                (Ok(Answer::No(_)), _) => true,
+                _ => false,
+            };
+            if !(patient && waits) || now() > until {
+                break result;
+            }
+            self.pump()?;
+            self.rest(until);
+        };
+        let told = match call {
+            // What was read was read, whether or not it is all that was asked for.
+            Call::Receive { urgent: false, .. } if progress.read > 0 => {
+                Some(event::Call::receive(progress.read))
+            }
+            Call::Receive { .. } => None,
+            _ => told(call, &result, &self.user, place, self.family),
+        };
+        let (got, words) = match &result {
+            Ok(Answer::Done) => (0, "ok".to_owned()),
+            Ok(Answer::Error(error)) => (*error, name(*error)),
+            Ok(Answer::No(seen)) => (-1, seen.clone()),
+            Err(error) => (*error, name(*error)),
+        };
+        let text = self.words(step.line, call);
+        let what = Recorded::Call { call: text, result: words.clone(), told };
+        self.log.push(Logged { time, wall: 0, connection: place, line: self.line, what });
+        self.reference = self.reference.max(time);
+        self.pump()?;
+        if got == wanted || expected == Expected::Any {
+            Ok(Ok(Went { line: step.line, deviation: None, seen: words }))
+        } else {
+            Ok(Err(Failure { line: step.line, expected: self.text(step.line), seen: words }))
+        }
+    }
+
+    /// A call in the scenario's words.
+    fn words(&self, line: u32, call: &Call) -> String {
+        let text = self.text(line);
+        let end = [" ->", " [", " #"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+        let text = text.get(..end).unwrap_or_default();
+        match (text.strip_prefix("user"), call) {
+            (Some(words), _) => words.split_once(' ').map_or("", |(_, words)| words).trim().to_owned(),
+            // A line of its own stands for the whole handshake.
+            (None, Call::Listen { .. }) => "listen".to_owned(),
+            (None, Call::Accept) => "accept".to_owned(),
+            (None, _) => "connect".to_owned(),
+        }
+    }
+
+    fn ends(&self, place: usize) -> (SocketAddr, SocketAddr) {
+        let ports = self.connections.get(place).map_or(Ports::default(), |connection| connection.ports);
+        ends(addresses(self.family), (ports.kernel, ports.peer))
+    }
+
+    fn make(&mut self, place: usize, call: &Call, progress: &mut Progress) -> Outcome<Answer> {
+        let (here, there) = self.ends(place);
+        let user = &mut self.user;
+        match call {
+            Call::Listen { backlog } => {
+                let socket = user.make(place, here)?;
+                socket.bind(here)?;
+                socket.listen(*backlog)?;
+                user.listener = Some(socket);
+            }
+            Call::Connect { to, bound } => {
+                let there = to.map_or(there, |address| SocketAddr::new(address, there.port()));
+                if user.socket(place).is_err() {
+                    let socket = user.make(place, here)?;
+                    // Only the port: which address fits is for IP to say (MUST-44).
+                    let any = if here.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0_u16; 8]) };
+                    socket.bind(if *bound { here } else { SocketAddr::new(any, here.port()) })?;
+                    user.put(place, Some(socket));
+                }
+                user.socket(place)?.connect(there)?;
+            }
+            Call::Accept => {
+                let socket = user.accept(there.port())?;
+                user.put(place, Some(socket));
+            }
+            Call::Send { len, urgent, more } => {
+                let size = usize::try_from(*len).unwrap_or(usize::MAX);
+                let mut flags = if *urgent { libc::MSG_OOB } else { 0 };
+                if *more {
+                    flags |= libc::MSG_MORE;
+                }
+                let sent = user.socket(place)?.send(&vec![0x55; size], flags)?;
+                if sent != size {
+                    return Ok(Answer::No(format!("{sent} octets sent")));
+                }
+            }
+            Call::Receive { len, urgent } => return receive(user.socket(place)?, *len, *urgent, progress),
+            Call::Shutdown(direction) => user.socket(place)?.shutdown(*direction)?,
+            Call::Close => {
+                user.socket(place)?;
+                user.put(place, None);
+            }
+            Call::Abort => {
+                user.socket(place)?.linger_zero()?;
+                user.put(place, None);
+            }
+            Call::Disconnect => user.socket(place)?.disconnect()?,
+            Call::Set(option, value) => match user.socket(place) {
+                Ok(socket) => socket.set(*option, *value)?,
+                Err(_) => user.settings.push((place, *option, *value)),
+            },
+            Call::Get(option, from, to) => {
+                let got = user.socket(place)?.get(*option)?;
+                if !(*from..=*to).contains(&got) {
+                    return Ok(Answer::No(format!("{got}")));
+                }
+            }
+            Call::Error => return user.socket(place)?.error().map(Answer::Error),
+            Call::CloseListener => user.listener = None,
+            Call::Poll(readiness) => {
+                if !user.socket(place)?.ready(*readiness) {
+                    return Ok(Answer::No("not reported".to_owned()));
+                }
+            }
+        }
+        Ok(Answer::Done)
+    }
+}
+
+/// What a call has given so far.
+struct Progress {
+    read: u32,
+    /// The octet that has to come next.
+    next: Option<u8>,
+}
+
+/// What a call gave, where it gave no error.
+pub(super) enum Answer {
+    Done,
+    /// SO_ERROR.
+    Error(i32),
+    /// Another answer than the one that was asked for.
+    No(String),
+}
+
+fn receive(socket: &Socket, len: u32, urgent: bool, progress: &mut Progress) -> Outcome<Answer> {
+    let flags = if urgent { libc::MSG_OOB } else { 0 };
+    if len == 0 {
+        let got = socket.receive(&mut [0; 16], flags)?;
+        return Ok(if got == 0 { Answer::Done } else { Answer::No(format!("{got} octets")) });
+    }
+    while progress.read < len {
+        let mut text = vec![0; usize::try_from(len - progress.read).unwrap_or(0)];
+        let got = socket.receive(&mut text, flags)?;
+        if got == 0 {
+            return Ok(Answer::No(format!("EOF after {} octets", progress.read)));
+        }
+        // Each octet is the low byte of its number: one more than the one before.
+        for octet in text.iter().take(got) {
+            if progress.next.is_some_and(|next| next != *octet) {
+                return Ok(Answer::No(format!("octets out of order after {}", progress.read)));
+            }
+            progress.next = Some(octet.wrapping_add(1));
+            progress.read += 1;
+        }
+    }
+    Ok(Answer::Done)
+}
+
+fn name(error: i32) -> String {
+    let known = ERRORS.iter().find(|(_, number)| *number == error);
+    known.map_or_else(|| format!("error {error}"), |(name, _)| (*name).to_owned())
+}
