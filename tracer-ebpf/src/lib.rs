@@ -15,9 +15,9 @@ pub mod uapi;
 pub use caller::{CALLER_FUNCTIONS, Caller};
 pub use fields::{FIELDS, Field, MISSING, Source};
 pub use hooks::{COPIES, Hook, Outcome};
-pub use record::{Record, bits, request_flag};
+pub use record::{Record, bits, repair, request_flag};
 pub use settings::{
     ACKED_BIT_GLOBAL, ASLEEP_MAP, CALLERS_GLOBAL, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL,
-    OFFSETS_GLOBAL, ORPHANS_MAP, RECORD_VERSION, REQUEST_TIMER_GLOBAL, RING_MAP, SWEEP_COPY,
-    TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    OFFSETS_GLOBAL, ORPHANS_MAP, RECORD_VERSION, REPAIR_BIT_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP,
+    SWEEP_COPY, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };

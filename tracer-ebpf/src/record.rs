@@ -17,7 +17,7 @@ pub struct Record {
     pub netns: u64,
     /// `tgid << 32 | pid` of the task that holds the socket's lock; 0 when no task does.
     pub task: u64,
-    /// Hook-specific: request: `snt_synack` (microseconds); timewait timer: `timer_list.expires` (jiffies);
+    /// Hook-specific: transition to CLOSE or ESTABLISHED: [`repair`]; request: `snt_synack` (microseconds); timewait timer: `timer_list.expires` (jiffies);
     /// `tcp_send_reset`: the flags of the segment that it answers (`tcp_skb_cb.tcp_flags`), 0 without one; a socket listed
     /// by `sock_diag`, whose address is 0: when the kernel had not looked yet (nanoseconds).
     pub detail: u64,
@@ -139,6 +139,14 @@ pub mod bits {
     pub const MINISOCKET: u8 = 1 << 5;
     /// That minisocket is a half-open request, not a timewait socket.
     pub const REQUEST: u8 = 1 << 6;
+}
+
+/// Meaning of [`Record::detail`] for a transition to CLOSE or ESTABLISHED: `tcp_sock.repair`. 0: not known.
+pub mod repair {
+    /// TCP_REPAIR is on.
+    pub const ON: u64 = 1;
+    /// It is off.
+    pub const OFF: u64 = 2;
 }
 
 /// Meaning of [`Record::sock_flags`] for a request whose timer ends without a child.

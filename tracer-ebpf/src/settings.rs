@@ -14,6 +14,8 @@ pub const REQUEST_TIMER_GLOBAL: &str = "REQUEST_TIMER";
 pub const CALLERS_GLOBAL: &str = "CALLER_RANGES";
 /// `u64`: bit of `inet_request_sock.acked`, counted from the start of the request, `u64::MAX` where it is unknown.
 pub const ACKED_BIT_GLOBAL: &str = "ACKED_BIT";
+/// `u64`: bit of `tcp_sock.repair`, counted from the start of the socket, `u64::MAX` where it is unknown.
+pub const REPAIR_BIT_GLOBAL: &str = "REPAIR_BIT";
 /// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
 /// `u64`: copies of each handler that are attached.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::linux::{Evidence, LinuxState, Owner, ResetReason, SocketError, Transition};
-use tracer_ebpf::{Caller, Hook, Record, SWEEP_COPY, bits, request_flag, uapi};
+use tracer_ebpf::{Caller, Hook, Record, SWEEP_COPY, bits, repair, request_flag, uapi};
 
 use crate::{
     event::{Event, Family, Flow, RequestEnd, SocketId, Task, TimerAction, What},
@@ -146,7 +146,11 @@ fn evidence(record: &Record) -> Evidence {
         copied_seq: record.copied_seq,
         retransmits: record.retransmits,
         is_mptcp: record.bits & bits::MPTCP != 0,
-        repair: None,
+        repair: match record.detail {
+            repair::ON => Some(true),
+            repair::OFF => Some(false),
+            _ => None,
+        },
         fast_open: Some(record.bits & bits::FAST_OPEN != 0),
     }
 }

@@ -59,6 +59,17 @@ pub fn probe<T: Copy + Default>(base: u64, field: Field) -> T {
     unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.unwrap_or_default()
 }
 
+/// Reads a single bit, counted from `base`; `None` where this kernel lacks it (`u64::MAX`).
+#[inline(always)]
+pub fn probe_bit(base: u64, bit: u64) -> Option<bool> {
+    if bit == u64::MAX {
+        return None;
+    }
+    // SAFETY: the helper copes with any address and fails on a bad one.
+    let byte: u8 = unsafe { bpf_probe_read_kernel((base + bit / 8) as *const u8) }.unwrap_or_default();
+    Some(byte >> (bit % 8) & 1 == 1)
+}
+
 /// Loads an IPv6 address word by word: BTF describes it as an array of words.
 #[inline(always)]
 pub fn load_v6(base: Kernel, field: Field, into: &mut [u8; 16]) {

@@ -54,6 +54,8 @@ static CALLER_RANGES: [[u64; 3]; CALLERS] = [[0; 3]; CALLERS];
 #[unsafe(no_mangle)]
 static ACKED_BIT: u64 = u64::MAX;
 #[unsafe(no_mangle)]
+static REPAIR_BIT: u64 = u64::MAX;
+#[unsafe(no_mangle)]
 static WAKEUP_BYTES: u64 = 0;
 #[unsafe(no_mangle)]
 static ATTACHED_COPIES: u64 = 2;
@@ -106,6 +108,8 @@ global!(/// Address of `reqsk_timer_handler`, or 0.
     request_timer, REQUEST_TIMER);
 global!(/// Bit of `inet_request_sock.acked`, counted from the start of the request, or `u64::MAX`.
     acked_bit, ACKED_BIT);
+global!(/// Bit of `tcp_sock.repair`, counted from the start of the socket, or `u64::MAX`.
+    repair_bit, REPAIR_BIT);
 global!(/// Copies of each handler that the agent attaches, at the most.
     attached_copies, ATTACHED_COPIES);
 global!(/// 1 where the kernel gives socket cookies to tracing programs.

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use tracer_ebpf::{Field, MISSING, Record, bits, request_flag, uapi};
 
 use super::{
-    kernel::probe,
+    kernel::{self, probe},
     maps::{ORPHANS, acked_bit, offset, timewait_timer},
     socket::{put_v4, stay},
 };
@@ -179,14 +179,7 @@ pub fn fill_end(record: &mut Record, request: u64) {
 /// `inet_request_sock.acked`, a single bit.
 #[inline(always)]
 fn is_acknowledged(request: u64) -> bool {
-    let bit = acked_bit();
-    if bit == u64::MAX {
-        return false;
-    }
-    // SAFETY: the helper copes with any address and fails on a bad one.
-    let byte: u8 = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel((request + bit / 8) as *const u8) }
-        .unwrap_or_default();
-    byte >> (bit % 8) & 1 == 1
+    kernel::probe_bit(request, acked_bit()) == Some(true)
 }
 
 /// The namespace's cookie, or its inode number where a kernel has no such cookie.

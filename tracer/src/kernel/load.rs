@@ -13,7 +13,7 @@ use aya::{
 };
 use tracer_ebpf::{
     ACKED_BIT_GLOBAL, ASLEEP_MAP, CALLER_FUNCTIONS, CALLERS_GLOBAL, COPIES, COPIES_GLOBAL, COUNTS_MAP,
-    HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, ORPHANS_MAP, REQUEST_TIMER_GLOBAL, RING_MAP,
+    HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, ORPHANS_MAP, REPAIR_BIT_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP,
     TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };
 
@@ -199,6 +199,7 @@ impl Attached {
             has_cookies: 1,
             callers: symbols.callers,
             acked_bit: types.bit_field("inet_request_sock", "acked").map_or(u64::MAX, u64::from),
+            repair_bit: types.bit_field("tcp_sock", "repair").map_or(u64::MAX, u64::from),
         };
         let plans = plans(types, &symbols);
         match Self::attach(&settings, &plans, options.ring_bytes, &btf, types) {
@@ -235,6 +236,7 @@ impl Attached {
             .override_global(HAS_COOKIES_GLOBAL, has_cookies, true)
             .override_global(CALLERS_GLOBAL, settings.callers.as_flattened(), true)
             .override_global(ACKED_BIT_GLOBAL, &settings.acked_bit, true)
+            .override_global(REPAIR_BIT_GLOBAL, &settings.repair_bit, true)
             .map_max_entries(RING_MAP, ring_bytes)
             .load(OBJECT)
             .map_err(refused)?;
@@ -362,6 +364,7 @@ struct Settings {
     has_cookies: u64,
     callers: [[u64; 3]; CALLER_FUNCTIONS.len()],
     acked_bit: u64,
+    repair_bit: u64,
 }
 
 /// What to attach for one hook.
