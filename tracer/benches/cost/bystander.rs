@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aya::sys::{Stats, enable_stats};
+
 use crate::{
+    programs,
     sample::{figure, tell},
     support::{
         agent::Agent,
@@ -29,7 +32,34 @@ pub fn measure(rounds: u64, milliseconds: u64) {
             tell("bulk transfer", arm, round, "bytes_per_second", bulk(window));
             tell("request/response", arm, round, "exchanges_per_second", exchange(window));
         }
+        measure_programs(round, window);
     }
+}
+
+/// The share of all processor time that the programs take meanwhile, by the kernel's own clock: exact where the throughput
+/// of two runs differs by more than the agent costs.
+fn measure_programs(round: u64, window: Duration) {
+    // The kernel counts while this is open.
+    let _counting = match enable_stats(Stats::RunTime) {
+        Ok(open) => open,
+        Err(error) => return eprintln!("the kernel keeps no statistics of BPF programs: {error}"),
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let mut agent = Agent::start();
+    for (case, load) in [("bulk transfer", bulk as fn(Duration) -> f64), ("request/response", exchange)] {
+        let before = run_seconds(&mut agent);
+        let begin = Instant::now();
+        load(window);
+        let elapsed = begin.elapsed().as_secs_f64();
+        let spent = run_seconds(&mut agent) - before;
+        tell(case, "agent", round, "share_of_programs", spent / elapsed / figure(processors as u64));
+    }
+}
+
+/// What all programs have taken so far.
+fn run_seconds(agent: &mut Agent) -> f64 {
+    sleep(programs::UPDATE);
+    agent.metrics().sum("tcptracer_bpf_run_seconds_total", &[])
 }
 
 /// Bytes per second of one connection.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The agent brings its figures up to date once a second.
-const UPDATE: Duration = Duration::from_millis(1200);
+pub const UPDATE: Duration = Duration::from_millis(1200);
 
 pub fn measure(rounds: u64, connections: u64) {
     // The kernel counts while this is open.

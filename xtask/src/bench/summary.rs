@@ -214,6 +214,9 @@ impl Table<'_> {
                 Unit::Percent,
                 Some(Goal::AtLeast(0.99)),
             );
+            let shares = samples.values(HERE, case, "agent", "share_of_programs");
+            let what = format!("{case}: share of all processor time that the agent's programs take");
+            self.row(HERE, what, shares, Unit::FinePercent, Some(Goal::AtMost(0.01)));
         }
     }
 
