@@ -1,6 +1,7 @@
 //! `timer:timer_start`, `timer_cancel` and `timer_expire_entry`: the lives of timewait and request minisockets.
 //!
-//! Every timer of the kernel comes by here, so the first thing is one load and two compares.
+//! Every timer of the kernel comes by here, also those of a bulk transfer, so the first thing is one load and two
+//! compares.
 
 use aya_ebpf::{helpers::generated::bpf_jiffies64, programs::BtfTracePointContext};
 use tracer_ebpf::{Field, Hook, Outcome, uapi::tcp_state};
@@ -11,61 +12,55 @@ use super::{
     kernel::{Kernel, load_or_zero, number},
     maps::{count, has_cloned, minisocket_room, offset, request_timer, timewait_timer},
     minisocket::{self, Copied, Minisocket},
-    once::{Firing, claim},
 };
 
-copies!("tp_btf/timer_start", start: timer_start_0 = 0, timer_start_1 = 1, timer_start_2 = 2, timer_start_3 = 3);
-copies!("tp_btf/timer_cancel", cancel: timer_cancel_0 = 0, timer_cancel_1 = 1, timer_cancel_2 = 2, timer_cancel_3 = 3);
-copies!("tp_btf/timer_expire_entry", expire: timer_expire_0 = 0, timer_expire_1 = 1, timer_expire_2 = 2, timer_expire_3 = 3);
+/// These hooks do not nest, and one copy of each handler is enough: a timer starts and stops under its base's lock, with
+/// interrupts off, and expires in TIMER_SOFTIRQ, which is not entered again before it is done.
+const COPY: u8 = 0;
+
+copies!("tp_btf/timer_start", start: timer_start_0 = 0);
+copies!("tp_btf/timer_cancel", cancel: timer_cancel_0 = 0);
+copies!("tp_btf/timer_expire_entry", expire: timer_expire_0 = 0);
 
 /// `timer_start(struct timer_list *timer, ...)`.
 #[inline(always)]
 fn start<const COPY: u8>(context: &BtfTracePointContext) {
-    timer::<COPY>(context, Hook::TimerStart);
+    timer(context, Hook::TimerStart);
 }
 
 /// `timer_cancel(struct timer_list *timer)`, from `detach_timer()`: the expiry comes through here first.
 #[inline(always)]
 fn cancel<const COPY: u8>(context: &BtfTracePointContext) {
-    timer::<COPY>(context, Hook::TimerCancel);
+    timer(context, Hook::TimerCancel);
 }
 
 /// `timer_expire_entry(struct timer_list *timer, ...)`.
 #[inline(always)]
 fn expire<const COPY: u8>(context: &BtfTracePointContext) {
-    timer::<COPY>(context, Hook::TimerExpire);
+    timer(context, Hook::TimerExpire);
 }
 
 #[inline(always)]
-fn timer<const COPY: u8>(context: &BtfTracePointContext, hook: Hook) {
+fn timer(context: &BtfTracePointContext, hook: Hook) {
     let timer: Kernel = context.arg(0);
     let function: u64 = load_or_zero(timer, Field::TimerFunction);
-    let expires: u64 = load_or_zero(timer, Field::TimerExpires);
     let (kind, member) = if function == timewait_timer() {
         (Minisocket::Timewait, Field::TimewaitTimer)
     } else if function == request_timer() {
         (Minisocket::Request, Field::RequestTimer)
     } else {
-        // Noted as well, so that the kernel's count of skipped runs can be told apart from lost events.
-        if claim(hook, COPY, Firing { life: function, what: expires }) {
-            count(hook, COPY, Outcome::Filtered);
-        }
+        count(hook, COPY, Outcome::Filtered);
         return;
     };
+    let expires: u64 = load_or_zero(timer, Field::TimerExpires);
     let Some(room) = minisocket_room(hook, COPY) else { return };
     let address = number(timer, room).wrapping_sub(u64::from(offset(member)));
-    // A re-arm repeats what was noted, but never with the same deadline.
-    let cookie = minisocket::cookie(address);
-    let life = address ^ cookie << 20;
-    if !claim(hook, COPY, Firing { life, what: expires }) {
-        return;
-    }
     let minisocket = Copied::new(address, room);
     let mut was_orphan = false;
     if matches!(kind, Minisocket::Timewait) {
         let substate: u8 = minisocket.load(Field::TimewaitSubstate);
         if matches!(hook, Hook::TimerStart) && substate == tcp_state::FIN_WAIT2 {
-            minisocket::watch(address, cookie);
+            minisocket::watch(address, minisocket.load(Field::Cookie));
         } else {
             was_orphan = minisocket::unwatch(address);
         }

@@ -395,10 +395,9 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
         // Last: from the first transition on, what explains it (a minisocket, a reset) has been seen.
         (Hook::State, "state"),
     ] {
-        let is_timer = matches!(hook, Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire);
         let problem = if types.tracepoint_arguments(hook.name()).is_none() {
             Some(format!("this kernel has no tracepoint {}", hook.name()))
-        } else if is_timer && symbols.timewait_timer.is_none() && symbols.request_timer.is_none() {
+        } else if is_timer(hook) && symbols.timewait_timer.is_none() && symbols.request_timer.is_none() {
             Some("/proc/kallsyms hides tw_timer_handler and reqsk_timer_handler (CAP_SYSLOG, kernel.kptr_restrict)".into())
         } else {
             None
@@ -406,6 +405,16 @@ fn plans(types: &Types, symbols: &Symbols) -> Vec<Plan> {
         plans.push(Plan { hook, program, problem });
     }
     plans
+}
+
+/// True when an event of this hook may interrupt the handler of another one. A timer starts and stops with interrupts off,
+/// and expires in a softirq, which is not entered twice.
+const fn nests(hook: Hook) -> bool {
+    !is_timer(hook)
+}
+
+const fn is_timer(hook: Hook) -> bool {
+    matches!(hook, Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire)
 }
 
 /// Loads the copies of one hook's program; returns the names of those that the kernel took.
@@ -416,7 +425,11 @@ fn load_copies(
     copies: u64,
 ) -> Result<(HookStatus, Vec<String>), LoadError> {
     let Plan { hook, program, problem } = plan;
-    let wanted = if problem.is_none() { copies } else { 0 };
+    let wanted = match problem {
+        Some(_) => 0,
+        None if nests(*hook) => copies,
+        None => 1,
+    };
     let mut status = HookStatus { hook: *hook, kind: Kind::TpBtf, copies: 0, problem: problem.clone() };
     let mut names = Vec::new();
     for copy in 0..wanted {
