@@ -41,11 +41,8 @@ impl Tap {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor is new and nobody else's.
-        let tap = Self {
-            socket: unsafe { OwnedFd::from_raw_fd(socket) },
-            unseen: Cell::new(0),
-            ahead: Cell::new(look()),
-        };
+        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        let tap = Self { socket, unseen: Cell::new(0), ahead: Cell::new(look()) };
         tap.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         tap.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 32 << 20)?;
         // SAFETY: all zeros is a valid sockaddr_ll.
