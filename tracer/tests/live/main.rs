@@ -7,8 +7,6 @@
 #[cfg(test)]
 mod adopt;
 #[cfg(test)]
-mod audit;
-#[cfg(test)]
 mod backlog;
 #[cfg(test)]
 mod churn;
