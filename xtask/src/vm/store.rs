@@ -36,12 +36,6 @@ impl Error {
     pub const fn is_of_one_kernel(&self) -> bool {
         matches!(self, Self::NoSuchKernel(_) | Self::NoKernel { .. })
     }
-
-    /// True when the archive cannot be reached, or does not give what it lists.
-    pub const fn is_of_the_network(&self) -> bool {
-        let of_apt = matches!(self, Self::Apt(apt::Error::Lists { .. } | apt::Error::Refused { .. }));
-        of_apt || self.is_of_one_kernel()
-    }
 }
 
 /// Modules that a live test may want: the tests' networks, what damages them, and what ss and the agent ask.
