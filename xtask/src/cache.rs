@@ -7,14 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{linker_path, privilege};
+use crate::{
+    file::{self, failed},
+    linker_path, privilege,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("no folder to keep things in: set HOME or XDG_CACHE_HOME to an absolute path")]
     NoHome,
-    #[error("cannot {what} {path}: {source}")]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] file::Error),
 }
 
 /// Where it is, whether or not it exists yet.
@@ -43,11 +46,14 @@ pub fn create_folder(path: &Path) -> Result<(), Error> {
         create_folder(parent)?;
     }
     match fs::create_dir(path) {
-        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", path)(source)),
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            Err(failed("create", path)(source).into())
+        }
         _ if privilege::is_root() => {
             let metadata = parent.metadata().map_err(failed("look at", parent))?;
             lchown(path, Some(metadata.uid()), Some(metadata.gid()))
-                .map_err(failed("change the owner of", path))
+                .map_err(failed("change the owner of", path))?;
+            Ok(())
         }
         _ => Ok(()),
     }
@@ -70,11 +76,6 @@ fn chown_all(path: &Path, user: u32, group: u32) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::File { what, path, source }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod cargo;
 mod check;
 mod command;
 mod docs;
+mod file;
 mod linker_path;
 mod privilege;
 mod run;

@@ -11,7 +11,7 @@ mod types;
 
 use std::{
     fs,
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,7 +23,10 @@ use self::{
     report::{Boot, Listener, Scope},
     store::Store,
 };
-use crate::cargo;
+use crate::{
+    cargo,
+    file::{self, failed},
+};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -76,8 +79,8 @@ pub enum Error {
     Types(#[from] types::Error),
     #[error(transparent)]
     Guest(#[from] guest::Error),
-    #[error("cannot {what} {path}: {source}")]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] file::Error),
     #[error("{failed} of {boots} boots failed; what the guests said is in {consoles}")]
     Failed { failed: usize, boots: usize, consoles: PathBuf },
     #[error("{0} of the kernels could not be had, see above")]
@@ -337,11 +340,6 @@ fn write_types(store: &Store, kernels: &[Kernel]) -> Result<(), Error> {
         println!("{kernel}: {} bytes", types.len());
     }
     Ok(())
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::File { what, path, source }
 }
 
 #[cfg(test)]

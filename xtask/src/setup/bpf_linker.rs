@@ -11,6 +11,7 @@ use super::toolchain::{self, Toolchain};
 use crate::{
     cache, cargo,
     command::{self, runs},
+    file::{self, failed},
     linker_path,
 };
 
@@ -27,8 +28,8 @@ pub enum Error {
     BadChoice { path: PathBuf },
     #[error(transparent)]
     Cache(#[from] cache::Error),
-    #[error("cannot {what} {path}: {source}")]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] file::Error),
     #[error("the bpf-linker just built, {path}, cannot be run: does {llvm} fit this machine?")]
     Unusable { path: PathBuf, llvm: PathBuf },
 }
@@ -88,7 +89,7 @@ fn build(toolchain: &Toolchain, place: &Path) -> Result<(), Error> {
     }
     remove(&work)?;
     remove(place)?;
-    fs::rename(&partial, place).map_err(failed("move into place", place))
+    Ok(fs::rename(&partial, place).map_err(failed("move into place", place))?)
 }
 
 /// Removes a file, a link or a folder; it may be absent.
@@ -99,12 +100,7 @@ fn remove(path: &Path) -> Result<(), Error> {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(source),
     };
-    removed.map_err(failed("remove", path))
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::File { what, path, source }
+    Ok(removed.map_err(failed("remove", path))?)
 }
 
 #[cfg(test)]

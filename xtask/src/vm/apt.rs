@@ -2,14 +2,17 @@
 //! stay as they are. apt checks the signature of the index and the hash of each file.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
 
 use super::catalog::Arch;
-use crate::command;
+use crate::{
+    command,
+    file::{self, failed},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,8 +27,8 @@ pub enum Error {
         "{KEYRING} is missing, so that no download could be verified: install the package debian-archive-keyring"
     )]
     NoKeyring,
-    #[error("cannot {what} {path}: {source}")]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] file::Error),
     #[error("Debian's package lists cannot be loaded from {mirror}: {said}")]
     Lists { mirror: String, said: String },
     #[error("Debian's archive does not give {packages}: {said}")]
@@ -109,7 +112,7 @@ impl Apt {
 
     fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let path = self.folder.join(name);
-        fs::write(&path, text).map_err(failed("write", &path))
+        Ok(fs::write(&path, text).map_err(failed("write", &path))?)
     }
 
     /// Their age is that of the note of their architectures, which is written after each load.
@@ -175,7 +178,7 @@ impl Apt {
                 unpack(&entry.path(), into)?;
             }
         }
-        fs::remove_dir_all(&archives).map_err(failed("remove", &archives))
+        Ok(fs::remove_dir_all(&archives).map_err(failed("remove", &archives))?)
     }
 }
 
@@ -206,11 +209,6 @@ fn mirror_in(sources: &str) -> Option<&str> {
     let uris = sources.lines().filter_map(|line| line.strip_prefix("URIs:"));
     uris.flat_map(str::split_ascii_whitespace)
         .find_map(|uri| uri.trim_end_matches('/').strip_suffix("/debian"))
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::File { what, path, source }
 }
 
 #[cfg(test)]

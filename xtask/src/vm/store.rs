@@ -11,7 +11,10 @@ use super::{
     apt::{self, Apt},
     catalog::{Arch, Kernel, candidates},
 };
-use crate::{cache, command};
+use crate::{
+    cache, command,
+    file::{self, failed},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,8 +24,8 @@ pub enum Error {
     Cache(#[from] cache::Error),
     #[error(transparent)]
     Command(#[from] command::Error),
-    #[error("cannot {what} {path}: {source}")]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] file::Error),
     #[error("Debian's suites have no kernel {0} now: `cargo xtask vm --list` shows those of the matrix")]
     NoSuchKernel(Kernel),
     #[error("no package of kernel {kernel} can be had: {}", .reasons.join("; "))]
@@ -155,7 +158,7 @@ impl Store {
             }
             remove(&unpacked)?;
             let note = into.join("package");
-            return fs::write(&note, version).map_err(failed("write", &note));
+            return Ok(fs::write(&note, version).map_err(failed("write", &note))?);
         }
         Err(Error::NoKernel { kernel: kernel.clone(), reasons })
     }
@@ -279,17 +282,15 @@ fn take_module(file: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::copy(from, to).map(drop).map_err(failed("copy", from))
+    fs::copy(from, to).map_err(failed("copy", from))?;
+    Ok(())
 }
 
 fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed("remove", folder)(source)),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(failed("remove", folder)(source).into())
+        }
         _ => Ok(()),
     }
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::File { what, path, source }
 }
