@@ -18,7 +18,7 @@ pub const ACKED_BIT_GLOBAL: &str = "ACKED_BIT";
 pub const REPAIR_BIT_GLOBAL: &str = "REPAIR_BIT";
 /// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
-/// `u64`: copies of each handler that are attached.
+/// `u64`: copies that are attached of each handler that can be interrupted by its own hook.
 pub const COPIES_GLOBAL: &str = "ATTACHED_COPIES";
 /// `u64`: 1 where tracing programs may call `bpf_get_socket_cookie` (from 5.12), else 0.
 pub const HAS_COOKIES_GLOBAL: &str = "HAS_COOKIES";

@@ -23,8 +23,8 @@ pub struct KernelArgs {
     /// Size of the ring between kernel and agent, bytes: a power of two, 64 KiB to 1 GiB
     #[arg(long, value_name = "BYTES", default_value_t = Options::default().ring_bytes, value_parser = ring_bytes)]
     ring_bytes: u32,
-    /// Copies of each handler, 1 to 4; more lose less where programs interrupt each other [default: as this kernel
-    /// asks for]
+    /// Copies of each handler that another one can interrupt, 1 to 4; more lose less where programs interrupt each other
+    /// [default: as this kernel asks for]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=4))]
     copies: Option<u8>,
 }

@@ -101,10 +101,8 @@ impl Tracker {
         if name == 0 || self.requests.contains_key(&name) || !self.has_room() {
             return;
         }
-        let placed = event.socket.address != 0;
-        self.unplaced += usize::from(!placed);
-        let mut request = Request::adopted(event, from);
-        request.placed = placed;
+        let request = Request::adopted(event, from);
+        self.unplaced += usize::from(!request.placed);
         self.requests.insert(name, request);
         self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
@@ -128,10 +126,8 @@ impl Tracker {
             return;
         }
         if self.has_room() {
-            let placed = event.socket.address != 0;
-            self.unplaced += usize::from(!placed);
-            let mut timewait = Timewait::adopted(event, substate, from);
-            timewait.placed = placed;
+            let timewait = Timewait::adopted(event, substate, from);
+            self.unplaced += usize::from(!timewait.placed);
             self.timewaits.insert(name, timewait);
             self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
             each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });

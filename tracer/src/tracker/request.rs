@@ -32,7 +32,8 @@ pub(super) struct Request {
 impl Request {
     /// Listed; it was there at `since` already, or came while the kernel looked.
     pub(super) const fn adopted(event: &Event, since: u64) -> Self {
-        Self { whole: false, since, ..Self::new(event) }
+        let placed = event.socket.address != 0;
+        Self { whole: false, placed, since, ..Self::new(event) }
     }
 
     const fn new(event: &Event) -> Self {

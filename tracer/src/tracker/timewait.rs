@@ -42,7 +42,8 @@ pub(super) struct Timewait {
 impl Timewait {
     /// Listed, or noticed by an event; it was there at `since` already, or came while the kernel looked.
     pub(super) fn adopted(event: &Event, substate: LinuxState, since: u64) -> Self {
-        Self { whole: false, since, ..Self::new(event, substate) }
+        let placed = event.socket.address != 0;
+        Self { whole: false, placed, since, ..Self::new(event, substate) }
     }
 
     pub(super) fn is_fin_wait2(&self) -> bool {
