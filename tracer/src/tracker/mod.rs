@@ -36,7 +36,7 @@ use self::{
     timewait::Timewait,
 };
 use crate::{
-    event::{Event, SocketId, TimerAction, What},
+    event::{Event, Flow, SocketId, TimerAction, What},
     step::{HandshakeResult, Step, StepKind, Untimed},
 };
 
@@ -71,6 +71,9 @@ pub struct Tracker {
     requests: HashMap<u64, Request>,
     /// Minisockets that a listing has shown by their cookie, and no event by their address.
     unplaced: usize,
+    /// The cookies of those by namespace and ends, until what happened before they were listed has been told: nobody had
+    /// asked for their cookies then, and those events have none.
+    overtaken: HashMap<(u64, Flow), u64>,
     /// The first listing was complete then.
     listed: u64,
     /// What has ended since a listing was begun that is not complete yet.
@@ -94,6 +97,7 @@ impl Tracker {
             timewaits: HashMap::new(),
             requests: HashMap::new(),
             unplaced: 0,
+            overtaken: HashMap::new(),
             listed: 0,
             ended: None,
             cpus: Cpus::default(),
@@ -161,6 +165,9 @@ impl Tracker {
     /// empty; while events come, they are the clock, so that a late reader draws no early conclusions.
     pub fn flush(&mut self, now: u64, each: &mut impl FnMut(Step<'_>)) {
         let now = if std::mem::replace(&mut self.quiet, true) { now } else { self.latest };
+        if now > self.listed && !self.overtaken.is_empty() {
+            self.overtaken = HashMap::new();
+        }
         for number in self.cpus.numbers() {
             let is_over = |time: u64| time.saturating_add(PENDING) <= now;
             let slot = self.cpus.get(number);

@@ -65,11 +65,17 @@ impl Timewait {
         }
     }
 
+    /// True when the event may be one of this minisocket. Before somebody has asked for a cookie there is none: then it was
+    /// listed after the event, and the address is all that there is.
+    fn may_be_of(&self, event: &Event) -> bool {
+        self.cookie == event.socket.cookie || event.socket.cookie == 0
+    }
+
     /// True when the peer's FIN has come since the last look.
     pub(super) fn convert(&mut self, event: &Event, substate: LinuxState, books: &mut Books) -> bool {
         let converts = self.substate != LinuxState::TimeWait
             && substate == LinuxState::TimeWait
-            && self.cookie == event.socket.cookie;
+            && self.may_be_of(event);
         if converts {
             books.convert_minisocket(self.family, self.netns);
             self.substate = substate;
@@ -103,7 +109,7 @@ impl Tracker {
             let is_early = event.time < known.since;
             let is_birth = action == TimerAction::Started
                 && cancelled.is_none()
-                && known.cookie == event.socket.cookie
+                && known.may_be_of(event)
                 && !known.whole;
             if is_birth && (is_early || event.time < self.listed) {
                 known.whole = true;
@@ -114,7 +120,7 @@ impl Tracker {
                 return;
             }
         }
-        if known.is_some_and(|known| known.cookie != event.socket.cookie) {
+        if known.is_some_and(|known| !known.may_be_of(event)) {
             // The end of the one before was lost.
             self.end_timewait(event, TimewaitEnd::Unknown, each);
         }
