@@ -18,6 +18,7 @@ mod timewait;
 mod transition;
 
 use hashbrown::HashMap;
+use model::linux::TimeWaitKind;
 use tracer_ebpf::Hook;
 
 pub use self::{
@@ -74,6 +75,8 @@ pub struct Tracker {
     /// The cookies of those by namespace and ends, until what happened before they were listed has been told: nobody had
     /// asked for their cookies then, and those events have none.
     overtaken: HashMap<(u64, Flow), u64>,
+    /// Timewait minisockets of sockets without a cookie, by namespace and ends, until their socket shows CLOSE.
+    nameless: HashMap<(u64, Flow), TimeWaitKind>,
     /// The first listing was complete then.
     listed: u64,
     /// What has ended since a listing was begun that is not complete yet.
@@ -98,6 +101,7 @@ impl Tracker {
             requests: HashMap::new(),
             unplaced: 0,
             overtaken: HashMap::new(),
+            nameless: HashMap::new(),
             listed: 0,
             ended: None,
             cpus: Cpus::default(),

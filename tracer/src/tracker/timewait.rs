@@ -196,13 +196,27 @@ impl Tracker {
 
     /// Tells the connection that a minisocket takes its place, and asks it where it comes from.
     fn hand_over(&mut self, event: &Event, substate: LinuxState) -> Option<TimewaitPath> {
-        let id = self.connections.find(key(&event.socket)?)?;
-        let connection = self.connections.get_mut(id)?;
-        connection.timewait_created = Some(match substate {
+        let kind = match substate {
             LinuxState::TimeWait => TimeWaitKind::TimeWait,
             _ => TimeWaitKind::FinWait2,
-        });
+        };
+        if event.socket.cookie == 0 {
+            self.nameless.insert((event.socket.netns, event.flow), kind);
+            return None;
+        }
+        let id = self.connections.find(key(&event.socket)?)?;
+        let connection = self.connections.get_mut(id)?;
+        connection.timewait_created = Some(kind);
         path_of(connection, substate, event.time)
+    }
+
+    /// As [`hand_over`](Self::hand_over), where no cookie joins the two: the socket asks when it shows CLOSE.
+    pub(super) fn take_over(&mut self, event: &Event, id: u32) {
+        if let Some(kind) = self.nameless.remove(&(event.socket.netns, event.flow))
+            && let Some(connection) = self.connections.get_mut(id)
+        {
+            connection.timewait_created = Some(kind);
+        }
     }
 
     /// The timer was cancelled, and what came next on that CPU was neither its expiry nor a restart.
@@ -251,6 +265,10 @@ impl Tracker {
         self.unplaced -= usize::from(!ended.placed);
         if let Some(names) = &mut self.ended {
             names.timewait(ended.cookie, name);
+        }
+        if !self.nameless.is_empty() {
+            // The CLOSE of its socket was lost.
+            self.nameless.remove(&(ended.netns, event.flow));
         }
         self.books.leave_minisocket(ended.substate, ended.family, ended.netns);
         let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));
