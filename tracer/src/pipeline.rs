@@ -137,6 +137,7 @@ pub async fn run(
         work.sweep(&attached, processed, sinks);
         work.refresh(&attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
+            work.heed(&report, attached.visible(), sinks);
             sinks.reconciled(&report);
         }
         if sinks.batch_end(&work.state(&attached, records)).is_break() {

@@ -277,7 +277,7 @@ impl Sinks for Agent {
         for problem in &listed.problems {
             log::warn!("{problem}; sockets there whose end was lost stay in the books");
         }
-        log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");
+        log::info!("the sockets that exist were listed anew: {missing} had ended unseen");
     }
 
     fn reconciled(&mut self, report: &Report) {
@@ -286,6 +286,7 @@ impl Sinks for Agent {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
+        report.news.iter().for_each(|counter| self.metrics.differs(*counter));
         self.metrics.cookies_failed(report.cookies_failed);
         self.metrics.compared();
         let differences = sentences(report);

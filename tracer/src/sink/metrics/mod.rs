@@ -17,7 +17,7 @@ mod transitions;
 use std::{collections::BTreeMap, time::Duration};
 
 use model::linux::{LinuxState, Transition};
-use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
 use tracer_ebpf::Hook;
 
 use crate::{
@@ -47,6 +47,7 @@ pub struct Metrics {
     backlog_limit: IntGaugeVec,
     differences: IntGaugeVec,
     comparisons: IntCounter,
+    differed: IntCounterVec,
     sweeps: Histogram,
 }
 
@@ -59,6 +60,16 @@ impl Metrics {
     pub fn new(kernel: &Kernel) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         identity::register(&registry)?;
+        let differed = family::counters(
+            &registry,
+            "kernel_differences_total",
+            "How often a difference between our count and the kernel's has come or grown, and stayed: events that no hook \
+             has shown.",
+            &["counter"],
+        )?;
+        for counter in KernelCounter::ALL {
+            differed.get_metric_with_label_values(&[counter.name()])?;
+        }
         Ok(Self {
             transitions: transitions::Transitions::new(&registry)?,
             handshakes: handshakes::Handshakes::new(&registry, kernel)?,
@@ -97,6 +108,7 @@ impl Metrics {
                 "kernel_comparisons_total",
                 "Comparisons of our counts with the kernel's that were done.",
             )?,
+            differed,
             registry,
         })
     }
@@ -225,6 +237,13 @@ impl Metrics {
     /// Counts one comparison with the kernel's counters.
     pub fn compared(&self) {
         self.comparisons.inc();
+    }
+
+    /// Counts a difference that has come or grown.
+    pub fn differs(&self, counter: KernelCounter) {
+        if let Ok(differed) = self.differed.get_metric_with_label_values(&[counter.name()]) {
+            differed.inc();
+        }
     }
 
     /// Counts SYN cookies that failed, which only the kernel's own counter tells.

@@ -418,6 +418,10 @@ fn the_agents_own_health() {
         moved(&metrics, |metrics| metrics.kernel_difference(KernelCounter::Timewait, -2)),
         [(r#"kernel_difference{counter="tw"}"#.to_owned(), -2.0)]
     );
+    assert_eq!(
+        moved(&metrics, |metrics| metrics.differs(KernelCounter::Timewait)),
+        once(&[r#"kernel_differences_total{counter="tw"}"#])
+    );
 }
 
 #[test]
@@ -472,6 +476,7 @@ const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("hook_attached", "gauge", &["hook", "kind"]),
     ("sweep_duration_seconds", "histogram", &[]),
     ("kernel_comparisons_total", "counter", &[]),
+    ("kernel_differences_total", "counter", &["counter"]),
     ("build_info", "gauge", &["version", "revision"]),
     ("kernel_info", "gauge", &["release", "machine"]),
 ];
