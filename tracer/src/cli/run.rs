@@ -56,7 +56,8 @@ pub struct Args {
     /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Ports whose accept queues are exported; may be given several times, or separated by commas
+    /// Ports of listeners whose handshakes and accept queues are exported by port; may be given several times, or
+    /// separated by commas
     #[arg(long = "listen-port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     listen_ports: Vec<u16>,
     /// File to record to, as `record` does; where it exists, FILE.1, FILE.2 and so on go on from there
@@ -134,7 +135,7 @@ async fn agent(
 ) -> Result<(), RunError> {
     let stop = stop_signal()?;
     let types = start::types()?;
-    let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
+    let metrics = Arc::new(Metrics::with_ports(&types.for_decoder(), &args.listen_ports)?);
     let health = Arc::new(Health::default());
     let violations = Arc::new(Violations::default());
     let site = Site::new(

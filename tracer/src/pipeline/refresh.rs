@@ -23,8 +23,7 @@ struct Losses {
 }
 
 /// Hooks that tell what becomes of sockets; the others only say why.
-const LIVES: [Hook; 5] =
-    [Hook::State, Hook::Destroy, Hook::TimerStart, Hook::TimerCancel, Hook::TimerExpire];
+const LIVES: [Hook; 5] = [Hook::State, Hook::Destroy, Hook::TimerStart, Hook::TimerCancel, Hook::TimerExpire];
 
 #[derive(Default)]
 pub(super) struct Refresh {

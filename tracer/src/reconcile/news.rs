@@ -25,7 +25,8 @@ impl Known {
             before.signum() != difference.signum() || before.abs() < difference.abs()
         };
         let news = KernelCounter::ALL.into_iter();
-        let news = news.filter(|counter| now.iter().any(|found| found.0.1 == *counter && is_new(found))).collect();
+        let news =
+            news.filter(|counter| now.iter().any(|found| found.0.1 == *counter && is_new(found))).collect();
         self.0 = now;
         news
     }

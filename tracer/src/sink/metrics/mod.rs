@@ -9,6 +9,7 @@ mod family;
 mod handshakes;
 mod health;
 mod identity;
+mod ports;
 #[cfg(test)]
 mod tests;
 mod time_wait;
@@ -32,6 +33,7 @@ use crate::{
     tracker::Books,
 };
 
+use self::ports::Ports;
 pub use crate::ledger::KernelCounter;
 pub use identity::{REVISION, VERSION, kernel as running_kernel};
 
@@ -58,6 +60,15 @@ impl Metrics {
     ///
     /// [`prometheus::Error`] when two series have one name, or a name is none: an error of ours.
     pub fn new(kernel: &Kernel) -> Result<Self, prometheus::Error> {
+        Self::with_ports(kernel, &[])
+    }
+
+    /// As [`new`](Self::new), with handshakes by the port of their listener: these, and `other`. No ports, no such label.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_ports(kernel: &Kernel, ports: &[u16]) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         identity::register(&registry)?;
         let differed = family::counters(
@@ -72,7 +83,7 @@ impl Metrics {
         }
         Ok(Self {
             transitions: transitions::Transitions::new(&registry)?,
-            handshakes: handshakes::Handshakes::new(&registry, kernel)?,
+            handshakes: handshakes::Handshakes::new(&registry, kernel, Ports::new(ports))?,
             time_wait: time_wait::TimeWait::new(&registry)?,
             conformance: conformance::Conformance::new(&registry)?,
             health: health::Health::new(&registry)?,
@@ -132,7 +143,7 @@ impl Metrics {
                 self.transitions.spent(transition.from, spent);
             }
             StepKind::Handshake { role, result, duration } => {
-                self.handshakes.ended(role, result, duration, family);
+                self.handshakes.ended(role, result, duration, &finding.step.flow());
             }
             StepKind::SynRetransmit => self.handshakes.syn_retransmits.inc(),
             StepKind::SynAckRetransmit => self.handshakes.synack_retransmits.inc(),

@@ -443,6 +443,52 @@ fn a_handshake_lands_between_its_edges() {
     assert!(text.contains(&format!("{} 1\n", bucket("2"))), "one retransmission: {text}");
 }
 
+#[test]
+fn handshakes_are_counted_by_the_port_of_their_listener_where_it_was_asked_for() {
+    let metrics = Metrics::with_ports(&kernel(), &[443, 80, 443]).expect("distinct names");
+    let labels = |port| {
+        let count = |name: &str, labels: &str| format!("{name}{{{labels}}}");
+        [
+            count("handshakes_total", &format!(r#"port="{port}",result="established",role="server""#)),
+            count(
+                "handshake_duration_seconds_count",
+                &format!(r#"family="ipv4",port="{port}",role="server""#),
+            ),
+        ]
+    };
+    for (local, port) in [(80, "80"), (443, "443"), (8080, "other")] {
+        let mut event = event(What::SynRetransmitted);
+        event.flow.local.set_port(local);
+        let kind = StepKind::Handshake {
+            role: Role::Server,
+            result: HandshakeResult::Established,
+            duration: Ok(SECOND),
+        };
+        let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
+        let moved = moved(&metrics, |metrics| metrics.record(&finding));
+        for label in labels(port) {
+            assert!(moved.iter().any(|(series, by)| *series == label && *by == 1.0), "{label}: {moved:?}");
+        }
+    }
+    let client = {
+        let mut event = event(What::SynRetransmitted);
+        event.flow.remote.set_port(443);
+        let kind = StepKind::Handshake {
+            role: Role::Client,
+            result: HandshakeResult::Refused,
+            duration: Err(Untimed::LostEvent),
+        };
+        let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
+        moved(&metrics, |metrics| metrics.record(&finding))
+    };
+    assert_eq!(client, once(&[r#"handshakes_total{port="443",result="refused",role="client"}"#]));
+    // No tracepoint shows them, and the kernel's counter knows no port.
+    assert_eq!(
+        moved(&metrics, |metrics| metrics.cookies_failed(1)),
+        once(&[r#"handshakes_total{port="other",result="cookie_failed",role="server"}"#])
+    );
+}
+
 /// The metrics of the specification with the labels that their series carry.
 const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("transitions_total", "counter", &["from", "to", "family"]),
