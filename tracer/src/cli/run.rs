@@ -310,9 +310,17 @@ impl Sinks for Agent {
         if state.now.saturating_sub(self.looked) >= SLOW {
             self.look(state);
         }
-        // The agent goes on without its recording.
-        if let Some(tape) = self.tape.take_if(|tape| !tape.tick(state.now)) {
-            tell(tape.finish(&self.fates));
+        if let Some(tape) = &mut self.tape {
+            let is_up = tape.tick(state.now);
+            self.metrics.recording(is_up, tape.unwritten());
+            // The agent goes on without its recording.
+            if !is_up && let Some(tape) = self.tape.take() {
+                let recorded = tape.finish(&self.fates);
+                if let Ok(Recorded { unwritten, .. }) = &recorded {
+                    self.metrics.recording(false, *unwritten);
+                }
+                tell(recorded);
+            }
         }
         ControlFlow::Continue(())
     }

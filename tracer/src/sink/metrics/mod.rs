@@ -50,6 +50,8 @@ pub struct Metrics {
     differences: IntGaugeVec,
     comparisons: IntCounter,
     differed: IntCounterVec,
+    recording_up: IntGaugeVec,
+    recording_unwritten: IntCounterVec,
     sweeps: Histogram,
 }
 
@@ -120,6 +122,19 @@ impl Metrics {
                 "Comparisons of our counts with the kernel's that were done.",
             )?,
             differed,
+            // No series where nobody records.
+            recording_up: family::gauges(
+                &registry,
+                "recording_up",
+                "Whether what the agent takes in is being recorded: 1, or 0 since the files can no longer be written.",
+                &[],
+            )?,
+            recording_unwritten: family::counters(
+                &registry,
+                "recording_unwritten_records_total",
+                "Records that the agent took in and the recording lacks, the disk being too slow or full.",
+                &[],
+            )?,
             registry,
         })
     }
@@ -254,6 +269,17 @@ impl Metrics {
     pub fn differs(&self, counter: KernelCounter) {
         if let Ok(differed) = self.differed.get_metric_with_label_values(&[counter.name()]) {
             differed.inc();
+        }
+    }
+
+    /// Says whether the recording goes on, and how many records are missing from it so far.
+    pub fn recording(&self, is_up: bool, unwritten: u64) {
+        let none: &[&str] = &[];
+        if let Ok(up) = self.recording_up.get_metric_with_label_values(none) {
+            up.set(is_up.into());
+        }
+        if let Ok(counter) = self.recording_unwritten.get_metric_with_label_values(none) {
+            family::raise(&counter, unwritten);
         }
     }
 

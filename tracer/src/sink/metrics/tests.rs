@@ -489,6 +489,18 @@ fn handshakes_are_counted_by_the_port_of_their_listener_where_it_was_asked_for()
     );
 }
 
+#[test]
+fn a_recording_has_series_once_there_is_one() {
+    let metrics = Metrics::new(&kernel()).expect("distinct names");
+    assert!(!text(&metrics).contains("recording_"));
+    assert_eq!(moved(&metrics, |metrics| metrics.recording(true, 0)), [("recording_up".to_owned(), 1.0)]);
+    let failed = moved(&metrics, |metrics| metrics.recording(false, 7));
+    assert_eq!(
+        failed,
+        [("recording_unwritten_records_total".to_owned(), 7.0), ("recording_up".to_owned(), -1.0)]
+    );
+}
+
 /// The metrics of the specification with the labels that their series carry.
 const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("transitions_total", "counter", &["from", "to", "family"]),
