@@ -8,6 +8,7 @@ use model::{
 };
 
 use super::{
+    departure::allowed,
     oracle::{Judgement, judge},
     profile::{orphaned, running},
 };
@@ -30,7 +31,7 @@ pub struct Reading {
 pub fn explain(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Reading {
     let plain = running(sysctls);
     let read = |trace: Vec<Observation>, profile, fast_path| {
-        let judgement = judge(&trace, &profile);
+        let judgement = judge(&trace, &profile, allowed(&trace, sysctls));
         Reading { judgement, profile, trace, fast_path }
     };
     let first = read(trace.to_vec(), plain, false);

@@ -52,12 +52,11 @@ impl Player<'_> {
             }
         } else {
             self.reference = now();
-            self.world.inject(&packet)?;
-            if forgery.twice {
+            for _ in 0..if forgery.twice { 2 } else { 1 } {
                 self.world.inject(&packet)?;
-            }
-            if segment.has(Flags::FIN) && self.user.socket(place).is_err() {
-                self.account.fin_for_orphan(Ports { kernel: here, peer: there });
+                if segment.has(Flags::FIN) && self.user.socket(place).is_err() {
+                    self.account.fin_for_orphan(Ports { kernel: here, peer: there });
+                }
             }
         }
         self.pump()?;
