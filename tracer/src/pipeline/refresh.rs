@@ -40,6 +40,11 @@ impl Refresh {
         }
     }
 
+    /// When there may be something to do again, CLOCK_MONOTONIC nanoseconds.
+    pub(super) fn next(&self) -> u64 {
+        if self.losses.is_some() || self.sweeps.is_under_way() { self.sweeps.next() } else { u64::MAX }
+    }
+
     /// A loss rarely comes alone, and what moved just before it has to settle.
     fn is_due(&self, now: u64) -> bool {
         self.losses.is_some_and(|Losses { first, last }| {
