@@ -312,7 +312,7 @@ fn record(violations: &Violations, event: &Event, verdict: Verdict) {
     let kind = StepKind::Transition { transition, evidence, history, hole: None, spent: None };
     let judgement = Judgement { verdict, cause: None, noted: None, edges: &[] };
     let step = Step { event, connection: None, kind };
-    drop(violations.record(&Finding { step, judgement: Some(judgement) }));
+    drop(violations.record(&Finding { step: &step, judgement: Some(judgement) }));
 }
 
 #[tokio::test]
