@@ -146,12 +146,14 @@ pub async fn run(
         let before = now();
         let records = ring.drain(|record| work.take(Input::Record(record), sinks));
         let is_drained = records < BATCH;
+        work.is_counted &= records == 0;
         // Everything up to `before` has been seen only if the ring was found empty since.
         let processed = if is_drained { before } else { work.judge.latest() };
         work.take(Input::Flush(processed), sinks);
         work.sweep(&attached, processed, sinks);
         work.refresh(&attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
+            work.heed(&report, attached.visible(), sinks);
             sinks.reconciled(&report);
         }
         if sinks.batch_end(&work.state(&attached, records, is_drained)).is_break() {
@@ -221,6 +223,8 @@ struct Work {
     refresh: Refresh,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
+    /// Nothing has happened since the count.
+    is_counted: bool,
     loss_mark: u64,
 }
 
@@ -235,6 +239,7 @@ impl Work {
             refresh: Refresh::default(),
             fates: counts::fates(attached),
             counted: now(),
+            is_counted: false,
             loss_mark: 0,
         }
     }
@@ -244,7 +249,8 @@ impl Work {
     }
 
     /// Asks the kernel side what was lost: at once when the ring has been full or somebody asks, else once a second while
-    /// something happens. Who does nothing loses nothing: a firing is missed while another one runs, which wakes us.
+    /// something happens. A host that does nothing loses nothing: a firing is missed while another one
+    /// runs, which wakes us.
     fn count_losses(&mut self, attached: &Attached, is_asked: bool, sinks: &mut impl Sinks) {
         let (now, mark) = (now(), counts::loss_mark(attached));
         if mark == self.loss_mark && now.saturating_sub(self.counted) < COUNT_INTERVAL && !is_asked {
@@ -255,6 +261,7 @@ impl Work {
         }
         self.loss_mark = mark;
         self.counted = now;
+        self.is_counted = true;
         let fates = counts::fates(attached);
         let earlier = std::mem::replace(&mut self.fates, fates.clone());
         for ((hook, fate), (_, earlier)) in fates.into_iter().zip(earlier) {
@@ -326,12 +333,13 @@ impl Work {
 
     /// How long nothing has to be done unless something happens.
     fn rest(&self) -> Duration {
-        let Self { judge, clerk, sweeps, refresh, .. } = self;
+        let Self { judge, clerk, sweeps, refresh, counted, is_counted, .. } = self;
         let is_sweeping = sweeps.is_under_way() || judge.tracker().books().has_fin_wait2_minisockets();
         let next = [
             clerk.as_ref().map_or(u64::MAX, Clerk::next),
             if is_sweeping { sweeps.next() } else { u64::MAX },
             refresh.next(),
+            if *is_counted { u64::MAX } else { counted + COUNT_INTERVAL },
         ];
         let next = next.into_iter().fold(u64::MAX, u64::min);
         Duration::from_nanos(next.saturating_sub(now())).max(SOON)

@@ -61,7 +61,8 @@ pub struct Args {
     /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Ports whose accept queues are exported; may be given several times, or separated by commas
+    /// Ports of listeners whose handshakes and accept queues are exported by port; may be given several times, or
+    /// separated by commas
     #[arg(long = "listen-port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     listen_ports: Vec<u16>,
     /// File to record to, as `record` does; where it exists, FILE.1, FILE.2 and so on go on from there
@@ -139,7 +140,7 @@ async fn agent(
 ) -> Result<(), RunError> {
     let stop = stop_signal()?;
     let types = start::types()?;
-    let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
+    let metrics = Arc::new(Metrics::with_ports(&types.for_decoder(), &args.listen_ports)?);
     let health = Arc::new(Health::default());
     let violations = Arc::new(Violations::default());
     let (inquirer, inquiries) = web::inquiries();
@@ -285,7 +286,7 @@ impl Sinks for Agent {
         for problem in &listed.problems {
             log::warn!("{problem}; sockets there whose end was lost stay in the books");
         }
-        log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");
+        log::info!("the sockets that exist were listed anew: {missing} had ended unseen");
     }
 
     fn reconciled(&mut self, report: &Report) {
@@ -294,6 +295,7 @@ impl Sinks for Agent {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
+        report.news.iter().for_each(|counter| self.metrics.differs(*counter));
         self.metrics.cookies_failed(report.cookies_failed);
         self.metrics.compared();
         let differences = sentences(report);
@@ -318,9 +320,17 @@ impl Sinks for Agent {
             self.look(state);
             self.inquiries.answer();
         }
-        // The agent goes on without its recording.
-        if let Some(tape) = self.tape.take_if(|tape| !tape.tick(state.now)) {
-            tell(tape.finish(&self.fates));
+        if let Some(tape) = &mut self.tape {
+            let is_up = tape.tick(state.now);
+            self.metrics.recording(is_up, tape.unwritten());
+            // The agent goes on without its recording.
+            if !is_up && let Some(tape) = self.tape.take() {
+                let recorded = tape.finish(&self.fates);
+                if let Ok(Recorded { unwritten, .. }) = &recorded {
+                    self.metrics.recording(false, *unwritten);
+                }
+                tell(recorded);
+            }
         }
         ControlFlow::Continue(())
     }
