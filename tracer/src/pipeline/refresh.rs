@@ -49,6 +49,11 @@ impl Refresh {
         }
     }
 
+    /// When there may be something to do again, CLOCK_MONOTONIC nanoseconds.
+    pub(super) fn next(&self) -> u64 {
+        if self.losses.is_some() || self.sweeps.is_under_way() { self.sweeps.next() } else { u64::MAX }
+    }
+
     /// True when the kernel's books tell of events that no hook has shown, and no loss that was counted explains it.
     fn are_unseen(&mut self, report: &Report, visible: Hooks) -> bool {
         // The loss may lie before a comparison that it was too late for, and was counted up to a second after it.

@@ -92,6 +92,12 @@ impl Clerk {
         }
     }
 
+    /// When it wants attention again, CLOCK_MONOTONIC nanoseconds; in the past while a comparison is under way.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        if matches!(self.phase, Phase::Waiting) { self.due } else { 0 }
+    }
+
     /// True when the kernel's books are to be read now, from here on: hand the outcome to [`readings`](Self::readings).
     pub fn wants_reading(&mut self, now: u64, ledger: &Ledger, tracker: &mut Tracker) -> bool {
         if !matches!(self.phase, Phase::Waiting) || now < self.due {

@@ -79,7 +79,8 @@ fn recorded(kind: StepKind, what: What, verdict: Option<Verdict>) -> Vec<(String
     let metrics = Metrics::new(&kernel()).expect("distinct names");
     let event = event(what);
     let judgement = verdict.map(|verdict| Judgement { verdict, cause: None, noted: None, edges: &[] });
-    let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement };
+    let step = Step { event: &event, connection: None, kind };
+    let finding = Finding { step: &step, judgement };
     moved(&metrics, |metrics| metrics.record(&finding))
 }
 
@@ -219,7 +220,8 @@ fn a_kernel_without_reasons_says_unsupported() {
     let event =
         event(What::ResetSent { reason: ResetReason::Unknown, number: 0, active: true, answers_syn: false });
     let kind = StepKind::Reset { sent: true };
-    let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
+    let step = Step { event: &event, connection: None, kind };
+    let finding = Finding { step: &step, judgement: None };
     assert_eq!(
         moved(&metrics, |metrics| metrics.record(&finding)),
         once(&[r#"resets_total{direction="sent",reason="unsupported"}"#])
@@ -433,7 +435,8 @@ fn a_handshake_lands_between_its_edges() {
         result: HandshakeResult::Established,
         duration: Ok(SECOND + SECOND / 1000),
     };
-    metrics.record(&Finding { step: Step { event: &event, connection: None, kind }, judgement: None });
+    let step = Step { event: &event, connection: None, kind };
+    metrics.record(&Finding { step: &step, judgement: None });
     let text = text(&metrics);
     let bucket = |edge| {
         let name = "tcptracer_handshake_duration_seconds_bucket";
@@ -464,7 +467,8 @@ fn handshakes_are_counted_by_the_port_of_their_listener_where_it_was_asked_for()
             result: HandshakeResult::Established,
             duration: Ok(SECOND),
         };
-        let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
+        let step = Step { event: &event, connection: None, kind };
+        let finding = Finding { step: &step, judgement: None };
         let moved = moved(&metrics, |metrics| metrics.record(&finding));
         for label in labels(port) {
             assert!(moved.iter().any(|(series, by)| *series == label && *by == 1.0), "{label}: {moved:?}");
@@ -478,7 +482,8 @@ fn handshakes_are_counted_by_the_port_of_their_listener_where_it_was_asked_for()
             result: HandshakeResult::Refused,
             duration: Err(Untimed::LostEvent),
         };
-        let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
+        let step = Step { event: &event, connection: None, kind };
+        let finding = Finding { step: &step, judgement: None };
         moved(&metrics, |metrics| metrics.record(&finding))
     };
     assert_eq!(client, once(&[r#"handshakes_total{port="443",result="refused",role="client"}"#]));
