@@ -245,7 +245,8 @@ pub struct Profile {
     pub reset_at_edge: bool,
     /// TIME-WAIT has forgotten its user: a CLOSE with unread text resets nothing (Linux: `tcp_time_wait`).
     pub time_wait_without_user: bool,
-    /// In TIME-WAIT a reset that is not at RCV.NXT draws no challenge (Linux: `tcp_timewait_state_process`).
+    /// In TIME-WAIT neither a reset that is not at RCV.NXT nor an ACK out of range draws a challenge (Linux:
+    /// `tcp_timewait_state_process`).
     pub time_wait_unchallenged: bool,
     /// A reset right behind the last text held counts where SACK is agreed (Linux: `tcp_validate_incoming`).
     pub reset_behind_held: bool,
@@ -256,7 +257,8 @@ pub struct Profile {
     /// `tcp_rcv_state_process`).
     pub late_fin_resets: bool,
     /// A window counts that comes with an ACK of something new, begins later than the last one, or beginning there offers
-    /// more or nothing (Linux: `tcp_may_update_window`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
+    /// more or nothing; text in order that brings nothing else makes its number the last one's (Linux:
+    /// `tcp_may_update_window`, `tcp_rcv_established`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
     pub window_by_progress: bool,
     /// A FIN in order ends the stream, and what is held behind it is dropped (Linux: `tcp_data_queue`, `tcp_fin`).
     pub fin_ends_stream: bool,

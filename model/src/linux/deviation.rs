@@ -67,6 +67,7 @@ pub enum DeviationId {
     SecondFinCounts,
     AcklessUnanswered,
     TimeWaitUnchallenged,
+    WindowBeyondField,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -122,7 +123,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 62] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -856,12 +857,25 @@ impl Deviation {
             name: "time-wait-unchallenged",
             standing: Standing::Departs,
             seen: Seen::Wire,
-            clause: "3.10.7.4 second; RFC 5961 section 3.2",
+            clause: "3.10.7.4 second and fifth; RFC 5961 sections 3.2 and 5.2",
             requirement: None,
             function: "tcp_timewait_state_process",
             why: "In TIME-WAIT a reset in the window that is not exactly at RCV.NXT is dropped without the challenge ACK \
-                  that asks for an exact one. Nothing is lost: the connection is over, and its end comes by itself.",
+                  that asks for an exact one, and the range of ACKs is not looked at. Nothing is lost: the connection is \
+                  over, and its end comes by itself.",
             operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::WindowBeyondField,
+            name: "window-beyond-field",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.3.1; 3.10.7.4 first; RFC 7323 section 2.2",
+            requirement: None,
+            function: "tcp_select_window",
+            why: "Without window scaling the receive window may grow beyond 65,535 octets, which is all that the header \
+                  field can tell; text beyond that edge, which the peer was never offered, is taken.",
+            operator: "Nothing to do; no honest peer sends it.",
         },
     ];
 }

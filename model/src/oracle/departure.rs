@@ -153,6 +153,7 @@ departures! {
     ShortTimeout "rto_min" Some(DeviationId::ShortRetransmissionTimeout), [limits.rto_min], |_| {};
     Unanswered "unanswered segment" Some(DeviationId::RateLimitedAnswer), [], |_| {};
     EarlyRetransmission "early retransmission" Some(DeviationId::TailLossProbe), [], |_| {};
+    HiddenWindow "window beyond its field" Some(DeviationId::WindowBeyondField), [], |_| {};
     CrossedOptions "options of a crossed SYN" Some(DeviationId::CrossedSynScalesWindow), [], |_| {};
 }
 
@@ -178,9 +179,13 @@ impl Departures {
 
     /// Text counts whose ACK is out of range (`tcp_rcv_established`).
     pub const FAST_PATH: Self = Self::at(Place::Rfc5961Ack);
+    /// A window without scaling is larger than its field can tell (`tcp_select_window`).
+    pub const HIDDEN_WINDOW: Self = Self::at(Place::HiddenWindow);
     /// What Linux does at times, and not by a switch that is always on: the fast path skips the range of ACKs, a simultaneous
-    /// open answers the SYN again by a challenge and repeats its options, and something is sent again early.
+    /// open answers the SYN again by a challenge and repeats its options, a window is larger than its field can tell, and
+    /// something is sent again early.
     pub const LINUX_AT_TIMES: Self = Self::FAST_PATH
+        .with(Self::HIDDEN_WINDOW)
         .with(Self::at(Place::DuplicateSyn))
         .with(Self::EARLY_RETRANSMISSION)
         .with(Self::CROSSED_OPTIONS);

@@ -11,7 +11,7 @@ use model::{
 use super::{
     departure::departures,
     oracle::judge,
-    reading::{Reading, explain},
+    reading::{Reading, explain_crossed},
 };
 use crate::audit::play::Played;
 
@@ -39,12 +39,12 @@ pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId
     if judge(trace, &RFC9293_INTENT, Departures::NONE).conforms() {
         return Word::Explained(Vec::new());
     }
-    let Reading { judgement, profile, trace: read, fast_path } = explain(trace, &played.sysctls);
+    let Reading { judgement, profile, trace: read, fast_path } = explain_crossed(trace, &played.sysctls);
     if let Some((at, expected, rules)) = judgement.violation {
         if played.lost > 0 {
             return Word::Unknown("events were lost");
         }
-        let seen = trace.get(at).map(ToString::to_string).unwrap_or_default();
+        let seen = read.get(at).map(ToString::to_string).unwrap_or_default();
         return Word::Unexplained { expected, seen, rules };
     }
     if judgement.inconclusive {

@@ -115,8 +115,13 @@ pub fn random(
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut undecided = Vec::new();
     let mut leave = |seed, why: &str| undecided.push(Undecided { seed, why: why.to_owned() });
-    for seed in std::mem::take(&mut sum.doubtful) {
+    // Whatever is not explained among the others is played alone.
+    let differed = std::mem::take(&mut sum.different);
+    for seed in std::mem::take(&mut sum.doubtful).into_iter().chain(differed.keys().copied()) {
         match again(seed, stream)? {
+            Word::Explained(_) if differed.contains_key(&seed) => {
+                leave(seed, "what differed did not when it was played alone");
+            }
             Word::Explained(shown) => sum.deviations.extend(shown),
             Word::Unexplained { expected, seen, .. } => {
                 sum.different.insert(seed, Problem { line: None, expected, seen });
@@ -135,8 +140,7 @@ pub fn random(
             continue;
         }
         let Some(conversation) = shrink(seed, stream)? else {
-            // What it met among the others is not known.
-            leave(seed, "what differed did not when it was played alone");
+            leave(seed, "what differed does not always");
             continue;
         };
         let Problem { expected, seen, .. } = conversation.problem.clone();

@@ -120,7 +120,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         second_fin_counts "Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux).";
         reset_at_edge "The reset of ABORT has the number at the right edge of a window taken back (Linux).";
         time_wait_without_user "A CLOSE in TIME-WAIT with unread text resets nothing (Linux).";
-        time_wait_unchallenged "In TIME-WAIT a reset that is not at RCV.NXT draws no challenge ACK (Linux).";
+        time_wait_unchallenged "In TIME-WAIT neither an inexact reset nor an ACK out of range is challenged (Linux).";
         reset_behind_held "A reset right behind the last text held counts where SACK is agreed (Linux).";
         orphan_minisockets "An orphan in FIN-WAIT-2 is a minisocket with checks of its own (Linux).";
         late_fin_resets "A FIN out of order resets an orphan, as late text does (Linux).";
