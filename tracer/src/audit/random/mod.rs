@@ -19,7 +19,7 @@ use generate::{Conversation, together};
 use super::{
     judge::{self, Word, name, traces, word},
     play::{self, Played},
-    report::model::{self as report, Family, Finding, Problem, Random},
+    report::model::{self as report, Family, Finding, Problem, Random, Undecided},
     scenario::{ParseError, Script, parse_file},
     stream::Stream,
 };
@@ -113,14 +113,20 @@ pub fn random(
     }
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut inconclusive = 0;
-    for seed in std::mem::take(&mut sum.doubtful) {
+    let mut undecided = Vec::new();
+    let mut leave = |seed, why: &str| undecided.push(Undecided { seed, why: why.to_owned() });
+    // Whatever is not explained among the others is played alone.
+    let differed = std::mem::take(&mut sum.different);
+    for seed in std::mem::take(&mut sum.doubtful).into_iter().chain(differed.keys().copied()) {
         match again(seed, stream)? {
+            Word::Explained(_) if differed.contains_key(&seed) => {
+                leave(seed, "what differed did not when it was played alone");
+            }
             Word::Explained(shown) => sum.deviations.extend(shown),
             Word::Unexplained { expected, seen, .. } => {
                 sum.different.insert(seed, Problem { line: None, expected, seen });
             }
-            Word::Unknown(_) => inconclusive += 1,
+            Word::Unknown(why) => leave(seed, why),
         }
     }
     let mut differences = Vec::new();
@@ -134,8 +140,7 @@ pub fn random(
             continue;
         }
         let Some(conversation) = shrink(seed, stream)? else {
-            // Alone it does not differ: what it met among the others is not known.
-            inconclusive += 1;
+            leave(seed, "what differed does not always");
             continue;
         };
         let Problem { expected, seen, .. } = conversation.problem.clone();
@@ -146,7 +151,8 @@ pub fn random(
         seed,
         conversations: sum.conversations,
         observations: sum.observations,
-        inconclusive,
+        inconclusive: u64::try_from(undecided.len()).unwrap_or(u64::MAX),
+        undecided,
         duration_ms,
         transitions: sum.transitions,
         differences,

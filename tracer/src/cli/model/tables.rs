@@ -148,7 +148,7 @@ mod tests {
             (rules(), 117),
             (requirements(), 119),
             (contradictions(), 22),
-            (profiles::table(), 66),
+            (profiles::table(), 68),
         ];
         for (table, rows) in tables {
             let page = table.print(Output::Table, 100);
