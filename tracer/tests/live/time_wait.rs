@@ -111,7 +111,8 @@ fn orphans_expire_and_a_namespace_takes_its_minisockets_along() {
     let mut agent = Agent::start();
     let mut held = Held::open(&short, Family::Ipv6, usize::try_from(COUNT).unwrap());
     held.clients.clear();
-    Load { connections: 30, lanes: 1, family: Family::Ipv4, ending: Ending::Server, exchanges: 0 }
+    // Of bare connections the kernel resets a few itself: a FIN meets no child yet.
+    Load { connections: 30, lanes: 1, family: Family::Ipv4, ending: Ending::Server, exchanges: 1 }
         .run(&doomed);
     agree(&mut agent);
     assert_eq!(counters::of(&short)["sockstat.tw"] + counters::of(&doomed)["sockstat.tw"], 2 * COUNT);
