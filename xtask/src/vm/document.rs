@@ -116,6 +116,13 @@ fn losses(kernels: &[(Of<'_>, Kernel)]) -> String {
     text
 }
 
+/// Questions to which each kernel gives the same answer.
+struct Split<'a> {
+    names: Vec<&'a str>,
+    /// The answers, with the kernel that gives it.
+    seen: Vec<(&'a str, String)>,
+}
+
 /// What tests have seen, where not all kernels show the same.
 fn differences(kernels: &[(Of<'_>, Kernel)]) -> String {
     let mut facts: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
@@ -133,15 +140,15 @@ fn differences(kernels: &[(Of<'_>, Kernel)]) -> String {
         return "Nothing.\n".to_owned();
     }
     // What splits the kernels in the same way, with the same words, is told once.
-    let mut told: Vec<(Vec<&str>, Vec<(&str, String)>)> = Vec::new();
+    let mut told: Vec<Split<'_>> = Vec::new();
     for (name, seen) in facts {
-        match told.iter_mut().find(|(_, known)| *known == seen) {
-            Some((names, _)) => names.push(name),
-            None => told.push((vec![name], seen)),
+        match told.iter_mut().find(|known| known.seen == seen) {
+            Some(known) => known.names.push(name),
+            None => told.push(Split { names: vec![name], seen }),
         }
     }
     let mut text = String::new();
-    for (names, seen) in told {
+    for Split { names, seen } in told {
         let mut values: Vec<(&str, Vec<&str>)> = Vec::new();
         for (value, kernel) in &seen {
             match values.iter_mut().find(|(known, _)| known == value) {
