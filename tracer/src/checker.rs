@@ -11,7 +11,7 @@ use crate::step::{Finding, Step, StepKind, TimewaitEnd};
 
 /// Judges a step.
 #[must_use]
-pub fn check(step: Step<'_>) -> Finding<'_> {
+pub fn check<'a>(step: &'a Step<'a>) -> Finding<'a> {
     let judgement = match step.kind {
         StepKind::Transition { hole: Some(hole), .. } => {
             Some(Judgement { verdict: Verdict::Inconclusive(hole), cause: None, noted: None, edges: &[] })

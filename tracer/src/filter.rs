@@ -63,7 +63,7 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, finding: &Finding<'_>) -> bool {
         let FilterArgs { sockets: _, states, pids, commands, verdicts } = &self.wanted;
-        let step = &finding.step;
+        let step = finding.step;
         let tasks = [step.event.task, step.connection.and_then(|connection| connection.owner)];
         let task = |is: &dyn Fn(&Task) -> bool| tasks.iter().flatten().any(is);
         self.sockets.match_socket(&step.event.socket, &step.flow())

@@ -97,6 +97,6 @@ impl Seen {
     /// Shows the finding.
     pub fn with_finding<T>(&self, show: impl FnOnce(&Finding<'_>) -> T) -> T {
         let step = Step { event: &self.event, connection: None, kind: self.kind };
-        show(&Finding { step, judgement: self.judgement })
+        show(&Finding { step: &step, judgement: self.judgement })
     }
 }

@@ -109,14 +109,15 @@ impl Judge {
 
     fn record(&mut self, record: &[u8], is_listing: bool, audience: &mut impl Audience) {
         let Self { kernel, tracker, ledger, latest, listing, .. } = self;
-        match decode::decode(record, kernel) {
+        // Looked at where it is: an event is large to move.
+        match &decode::decode(record, kernel) {
             Ok(event) => {
                 // A sweep's records are older than what came meanwhile.
                 if event.hook != Hook::Snapshot {
                     *latest = event.time;
                 }
-                if !is_listing || listing.show(&event) {
-                    tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
+                if !is_listing || listing.show(event) {
+                    tracker.observe(event, &mut |step| conclude(step, ledger, audience));
                 }
             }
             Err(reason) => {
@@ -125,7 +126,7 @@ impl Judge {
                 for lost in hook.as_ref().map_or(&Hook::ALL[..], std::slice::from_ref) {
                     tracker.lost(*lost, latest.saturating_add(1));
                 }
-                audience.malformed(&reason, hook);
+                audience.malformed(reason, hook);
             }
         }
     }
@@ -175,7 +176,7 @@ impl Judge {
 
 /// Judges a step, counts it, and hands it on.
 fn conclude(step: Step<'_>, ledger: &mut Ledger, audience: &mut impl Audience) {
-    let finding = checker::check(step);
+    let finding = checker::check(&step);
     ledger.record(&finding);
     audience.finding(&finding);
 }

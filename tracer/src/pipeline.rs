@@ -36,6 +36,9 @@ const BACKLOG: usize = 1 << 20;
 /// Nanoseconds between two looks at the kernel side's counts.
 const COUNT_INTERVAL: u64 = 1_000_000_000;
 
+/// Time between two looks at something that is under way while nothing else happens.
+const SOON: Duration = Duration::from_millis(100);
+
 /// What the pipeline needs to know before it starts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Config {
@@ -63,6 +66,15 @@ pub trait Sinks: Audience {
     fn reconciled(&mut self, _report: &Report) {}
     /// The ring is empty for now, or a batch is done. `Break` ends the pipeline.
     fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()>;
+    /// How long nothing may happen until [`batch_end`](Self::batch_end) is called all the same.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+    /// Ready when somebody wants to know how things stand: losses are counted and the ring is read at once. What comes
+    /// of it is told by [`batch_end`](Self::batch_end), as always. Asked anew after each batch.
+    fn asked(&mut self) -> impl Future<Output = ()> {
+        std::future::pending()
+    }
 }
 
 /// What sinks may look at between batches.
@@ -78,6 +90,8 @@ pub struct State<'a> {
     pub now: u64,
     /// Records in the batch that has just ended.
     pub records: usize,
+    /// The ring was found empty behind them.
+    pub is_drained: bool,
     /// Nanoseconds between the batch's last event and now; `None` without one.
     pub lag: Option<u64>,
 }
@@ -107,44 +121,48 @@ pub async fn run(
 ) -> Result<(), PipelineError> {
     let (mut attached, ring) = Attached::new(types, config.load)?;
     let mut ring = Ring::new(ring).map_err(PipelineError::Ring)?;
-    start_kernel_log(&mut attached);
+    let kernel_log = kernel_log(&mut attached);
 
     sinks.attached(&attached, &config);
 
     // What is lost from here on counts, also while the listing is made.
-    let mut work = Work::new(config, &attached);
+    let mut work = Work::new(config, &attached, kernel_log);
     let (snapshot, backlog) = list_existing(&attached, &mut ring);
     for record in records(&snapshot.records) {
         work.take(Input::Listed(record), sinks);
     }
-    work.count_losses(&attached, sinks);
-    sinks.started(&work.state(&attached, 0), &snapshot);
+    work.count_losses(&attached, true, sinks);
+    sinks.started(&work.state(&attached, 0, false), &snapshot);
     for record in records(&backlog) {
         work.take(Input::Record(record), sinks);
     }
     drop((snapshot, backlog));
 
     let mut shutdown = pin!(shutdown);
+    let mut is_asked = false;
     loop {
         // First what was lost, then what was not: no conclusion is drawn from a silence that was a loss.
-        work.count_losses(&attached, sinks);
+        work.count_losses(&attached, std::mem::take(&mut is_asked), sinks);
         let before = now();
         let records = ring.drain(|record| work.take(Input::Record(record), sinks));
         let is_drained = records < BATCH;
+        work.is_counted &= records == 0;
         // Everything up to `before` has been seen only if the ring was found empty since.
         let processed = if is_drained { before } else { work.judge.latest() };
         work.take(Input::Flush(processed), sinks);
         work.sweep(&attached, processed, sinks);
         work.refresh(&attached, is_drained, processed, sinks);
         if let Some(report) = work.reconcile(processed, records > 0) {
+            work.heed(&report, attached.visible(), sinks);
             sinks.reconciled(&report);
         }
-        if sinks.batch_end(&work.state(&attached, records)).is_break() {
+        if sinks.batch_end(&work.state(&attached, records, is_drained)).is_break() {
             return Ok(());
         }
+        let rest = work.rest().min(sinks.patience());
         let next = async {
             if is_drained {
-                ring.ready().await;
+                ring.ready(rest).await;
             } else {
                 tokio::task::yield_now().await;
             }
@@ -152,25 +170,17 @@ pub async fn run(
         tokio::select! {
             biased;
             () = &mut shutdown => return Ok(()),
+            () = sinks.asked() => is_asked = true,
             () = next => {}
         }
     }
 }
 
-/// Sends what the programs log to the log of the agent.
-fn start_kernel_log(attached: &mut Attached) {
-    match aya_log::EbpfLogger::init(&mut attached.ebpf) {
-        Ok(logger) => drop(tokio::spawn(flush_kernel_log(logger))),
-        Err(error) => log::warn!("the kernel side's own messages cannot be read: {error}"),
-    }
-}
-
-async fn flush_kernel_log(mut logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
-    let mut interval = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        interval.tick().await;
-        logger.flush();
-    }
+/// What the programs log; it goes to the log of the agent.
+fn kernel_log(attached: &mut Attached) -> Option<KernelLog> {
+    aya_log::EbpfLogger::init(&mut attached.ebpf)
+        .inspect_err(|error| log::warn!("the kernel side's own messages cannot be read: {error}"))
+        .ok()
 }
 
 /// Lists the sockets that exist while the ring is kept from running full.
@@ -200,8 +210,11 @@ fn take(judge: &mut Judge, input: Input<'_>, sinks: &mut impl Sinks) {
     judge.take(input, sinks);
 }
 
+type KernelLog = aya_log::EbpfLogger<&'static dyn log::Log>;
+
 /// What the loop carries from batch to batch.
 struct Work {
+    kernel_log: Option<KernelLog>,
     judge: Judge,
     clerk: Option<Clerk>,
     /// The kernel's books are being read.
@@ -210,12 +223,15 @@ struct Work {
     refresh: Refresh,
     fates: Vec<(Hook, Fate)>,
     counted: u64,
+    /// Nothing has happened since the count.
+    is_counted: bool,
     loss_mark: u64,
 }
 
 impl Work {
-    fn new(config: Config, attached: &Attached) -> Self {
+    fn new(config: Config, attached: &Attached, kernel_log: Option<KernelLog>) -> Self {
         Self {
+            kernel_log,
             judge: Judge::new(attached.kernel.clone(), config.limits, attached.visible()),
             clerk: config.reconcile.map(Clerk::new),
             reading: None,
@@ -223,6 +239,7 @@ impl Work {
             refresh: Refresh::default(),
             fates: counts::fates(attached),
             counted: now(),
+            is_counted: false,
             loss_mark: 0,
         }
     }
@@ -231,14 +248,20 @@ impl Work {
         take(&mut self.judge, input, sinks);
     }
 
-    /// Asks the kernel side what was lost: at once when the ring has been full, else once a second.
-    fn count_losses(&mut self, attached: &Attached, sinks: &mut impl Sinks) {
+    /// Asks the kernel side what was lost: at once when the ring has been full or somebody asks, else once a second while
+    /// something happens. A host that does nothing loses nothing: a firing is missed while another one
+    /// runs, which wakes us.
+    fn count_losses(&mut self, attached: &Attached, is_asked: bool, sinks: &mut impl Sinks) {
         let (now, mark) = (now(), counts::loss_mark(attached));
-        if mark == self.loss_mark && now.saturating_sub(self.counted) < COUNT_INTERVAL {
+        if mark == self.loss_mark && now.saturating_sub(self.counted) < COUNT_INTERVAL && !is_asked {
             return;
+        }
+        if let Some(kernel_log) = &mut self.kernel_log {
+            kernel_log.flush();
         }
         self.loss_mark = mark;
         self.counted = now;
+        self.is_counted = true;
         let fates = counts::fates(attached);
         let earlier = std::mem::replace(&mut self.fates, fates.clone());
         for ((hook, fate), (_, earlier)) in fates.into_iter().zip(earlier) {
@@ -308,9 +331,23 @@ impl Work {
         clerk.report(processed, now, ledger, tracker)
     }
 
-    fn state<'a>(&'a self, attached: &'a Attached, records: usize) -> State<'a> {
+    /// How long nothing has to be done unless something happens.
+    fn rest(&self) -> Duration {
+        let Self { judge, clerk, sweeps, refresh, counted, is_counted, .. } = self;
+        let is_sweeping = sweeps.is_under_way() || judge.tracker().books().has_fin_wait2_minisockets();
+        let next = [
+            clerk.as_ref().map_or(u64::MAX, Clerk::next),
+            if is_sweeping { sweeps.next() } else { u64::MAX },
+            refresh.next(),
+            if *is_counted { u64::MAX } else { counted + COUNT_INTERVAL },
+        ];
+        let next = next.into_iter().fold(u64::MAX, u64::min);
+        Duration::from_nanos(next.saturating_sub(now())).max(SOON)
+    }
+
+    fn state<'a>(&'a self, attached: &'a Attached, records: usize, is_drained: bool) -> State<'a> {
         let now = now();
         let lag = (records > 0).then(|| now.saturating_sub(self.judge.latest()));
-        State { attached, tracker: self.judge.tracker(), fates: &self.fates, now, records, lag }
+        State { attached, tracker: self.judge.tracker(), fates: &self.fates, now, records, is_drained, lag }
     }
 }

@@ -9,6 +9,7 @@
 //! sides. Numbers of sockets are compared as they are, since the sockets that were there before are known.
 
 mod clerk;
+mod news;
 #[cfg(test)]
 mod tests;
 
@@ -121,6 +122,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// SYN cookies that failed since the last report, by the kernel's count: no tracepoint shows them.
     pub cookies_failed: u64,
+    /// Counters whose difference in some namespace has come, or has grown, since the last report.
+    pub news: Vec<KernelCounter>,
 }
 
 impl Report {

@@ -224,8 +224,8 @@ labels!(TimewaitEnd {
 /// A step and what the model says of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding<'a> {
-    /// The step.
-    pub step: Step<'a>,
+    /// The step. It is as large as all evidence together, and is not moved.
+    pub step: &'a Step<'a>,
     /// The model's judgement: of transitions, and of ends of timewait minisockets whose birth and cause are known.
     pub judgement: Option<Judgement>,
 }

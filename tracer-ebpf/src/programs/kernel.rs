@@ -29,6 +29,17 @@ pub fn load_or_zero<T: Copy + Default>(base: Kernel, field: Field) -> T {
     load(base, field).unwrap_or_default()
 }
 
+/// Loads a single bit, counted from `base`; `None` where this kernel lacks it (`u64::MAX`).
+#[inline(always)]
+pub fn load_bit(base: Kernel, bit: u64) -> Option<bool> {
+    if bit == u64::MAX {
+        return None;
+    }
+    // SAFETY: as in `load`; a bit field may be read by the byte.
+    let byte = unsafe { core::ptr::read_volatile(base.cast::<u8>().add((bit / 8) as usize)) };
+    Some(byte >> (bit % 8) & 1 == 1)
+}
+
 /// Argument `n` of the hook as a mere number: the verifier allows no arithmetic on a typed pointer.
 #[inline(always)]
 pub fn address(context: &impl EbpfContext, n: usize) -> u64 {

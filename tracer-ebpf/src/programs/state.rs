@@ -6,7 +6,7 @@ use tracer_ebpf::{Field, Hook, Outcome, repair, uapi::tcp_state};
 use super::{
     copies,
     emit::emit,
-    kernel::{Kernel, load_or_zero, probe_bit},
+    kernel::{Kernel, load_bit, load_or_zero},
     maps::{count, note_clone, repair_bit},
     once::{Firing, claim},
     socket::{cookie, fill, life, stay, tcp_sock},
@@ -42,9 +42,9 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
             fill(record, tcp, cookie);
             record.from = from as u8;
             record.to = to as u8;
-            // Only there it makes a difference, and it takes a call.
+            // Only there it makes a difference.
             if to == i32::from(tcp_state::CLOSE) || to == i32::from(tcp_state::ESTABLISHED) {
-                record.detail = match probe_bit(record.socket, repair_bit()) {
+                record.detail = match load_bit(tcp, repair_bit()) {
                     Some(true) => repair::ON,
                     Some(false) => repair::OFF,
                     None => 0,

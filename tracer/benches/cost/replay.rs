@@ -56,9 +56,10 @@ fn replay(connections: u64, waves: u64, kernel: &Kernel) -> f64 {
             time += connections * 100;
             let begin = processor_seconds();
             for record in bytes.chunks_exact(Record::SIZE) {
-                let Ok(event) = decode::decode(record, kernel) else { continue };
-                tracker.observe(&event, &mut |step| {
-                    let finding = checker::check(step);
+                // As the judge does it.
+                let Ok(event) = &decode::decode(record, kernel) else { continue };
+                tracker.observe(event, &mut |step| {
+                    let finding = checker::check(&step);
                     ledger.record(&finding);
                     metrics.record(&finding);
                     violations.record(&finding);

@@ -154,8 +154,8 @@ pub fn now() -> u64 {
 
 impl Book {
     fn take(&mut self, step: Step<'_>) {
-        let finding = check(step);
-        let step = &finding.step;
+        let finding = check(&step);
+        let step = finding.step;
         let time = step.event.time;
         let ports = Ports::of(&step.flow());
         if let Some(judgement) = finding.judgement {

@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<ExitCode, DoctorError> {
 }
 
 fn compare(args: &Args) -> Result<ExitCode, DoctorError> {
-    let outcome = start::small_runtime()?.block_on(async {
+    let outcome = start::runtime()?.block_on(async {
         let stop = stop_signal()?;
         reconcile::watch(args.duration, stopped(stop)).await
     })?;

@@ -110,7 +110,7 @@ fn not_written(records: u64) -> String {
 pub fn run(args: Args) -> Result<(), RecordError> {
     let Args { file, rotation, duration, kernel, sockets } = args;
     let selection = Selection { sockets: Sockets::new(sockets)? };
-    let runtime = start::small_runtime()?;
+    let runtime = start::runtime()?;
     let types = start::types()?;
     // Before anything is attached: a path that cannot be written to is said at once.
     let parts = Parts::fresh(file, rotation.rotation())?;

@@ -5,6 +5,7 @@ use std::{
     ops::ControlFlow,
     path::PathBuf,
     sync::Arc,
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -35,14 +36,18 @@ use crate::{
     },
     step::Finding,
     tracker::Limits,
-    web::{self, Health, Security, SecurityError, Site, TelemetryPath},
+    web::{self, Health, Inquiries, Security, SecurityError, Site, TelemetryPath},
 };
 
 /// Time between two looks at the accept queues.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Nanoseconds between two looks at what is slow to ask for.
-const SLOW: u64 = 1_000_000_000;
+/// How long the pipeline may rest while it records: a recorder that is killed leaves all but the last second.
+const RECORDING_REST: Duration = Duration::from_millis(200);
+
+/// How long the pipeline may rest while nothing happens and nobody asks: well below [`web::SILENCE`].
+const REST: Duration = Duration::from_secs(5);
+const _: () = assert!(REST.as_secs() * 2 <= web::SILENCE.as_secs());
 
 /// What the agent may be told.
 #[derive(Debug, clap::Args)]
@@ -56,7 +61,8 @@ pub struct Args {
     /// YAML file with TLS and passwords, as Prometheus' exporter-toolkit has it
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Ports whose accept queues are exported; may be given several times, or separated by commas
+    /// Ports of listeners whose handshakes and accept queues are exported by port; may be given several times, or
+    /// separated by commas
     #[arg(long = "listen-port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     listen_ports: Vec<u16>,
     /// File to record to, as `record` does; where it exists, FILE.1, FILE.2 and so on go on from there
@@ -134,13 +140,15 @@ async fn agent(
 ) -> Result<(), RunError> {
     let stop = stop_signal()?;
     let types = start::types()?;
-    let metrics = Arc::new(Metrics::new(&types.for_decoder())?);
+    let metrics = Arc::new(Metrics::with_ports(&types.for_decoder(), &args.listen_ports)?);
     let health = Arc::new(Health::default());
     let violations = Arc::new(Violations::default());
+    let (inquirer, inquiries) = web::inquiries();
     let site = Site::new(
         Arc::clone(&metrics),
         Arc::clone(&health),
         Arc::clone(&violations),
+        inquirer,
         args.telemetry_path,
         security,
     );
@@ -161,7 +169,7 @@ async fn agent(
         fates: Vec::new(),
         ring_bytes: u64::from(args.kernel.options().ring_bytes),
         max_sockets: args.max_sockets as u64,
-        looked: 0,
+        inquiries,
         differences: Vec::new(),
         web: Some((listeners, site)),
         stop: stop.clone(),
@@ -172,8 +180,8 @@ async fn agent(
         tell(tape.finish(&sinks.fates));
     }
     if let Some(server) = sinks.server {
-        // A server task that panicked has stopped serving as well.
-        let _ = server.await;
+        // A server that panicked has stopped serving as well.
+        let _ = server.join();
     }
     log::info!("stopped; nothing is left attached");
     Ok(())
@@ -206,16 +214,17 @@ struct Agent {
     violations: Arc<Violations>,
     violation_log: Log,
     tape: Option<Tape>,
-    /// As of the last look.
+    /// As of the last count.
     fates: Vec<(Hook, Fate)>,
     ring_bytes: u64,
     max_sockets: u64,
-    looked: u64,
+    /// Scrapes that wait for what is only told when somebody asks.
+    inquiries: Inquiries,
     /// What the last comparison with the kernel's counters found, so that a change is said once.
     differences: Vec<String>,
     web: Option<(Vec<TcpListener>, Arc<Site>)>,
     stop: watch::Receiver<bool>,
-    server: Option<tokio::task::JoinHandle<()>>,
+    server: Option<JoinHandle<()>>,
 }
 
 impl Audience for Agent {
@@ -277,7 +286,7 @@ impl Sinks for Agent {
         for problem in &listed.problems {
             log::warn!("{problem}; sockets there whose end was lost stay in the books");
         }
-        log::info!("the sockets that exist were listed after the loss: {missing} had ended unseen");
+        log::info!("the sockets that exist were listed anew: {missing} had ended unseen");
     }
 
     fn reconciled(&mut self, report: &Report) {
@@ -286,6 +295,7 @@ impl Sinks for Agent {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
+        report.news.iter().for_each(|counter| self.metrics.differs(*counter));
         self.metrics.cookies_failed(report.cookies_failed);
         self.metrics.compared();
         let differences = sentences(report);
@@ -305,14 +315,33 @@ impl Sinks for Agent {
             self.metrics.lag(lag);
         }
         self.metrics.ring((state.records * RING_RECORD) as u64, self.ring_bytes);
-        if state.now.saturating_sub(self.looked) >= SLOW {
+        state.fates.clone_into(&mut self.fates);
+        if state.is_drained && self.inquiries.is_waiting() {
             self.look(state);
+            self.inquiries.answer();
         }
-        // The agent goes on without its recording.
-        if let Some(tape) = self.tape.take_if(|tape| !tape.tick(state.now)) {
-            tell(tape.finish(&self.fates));
+        if let Some(tape) = &mut self.tape {
+            let is_up = tape.tick(state.now);
+            self.metrics.recording(is_up, tape.unwritten());
+            // The agent goes on without its recording.
+            if !is_up && let Some(tape) = self.tape.take() {
+                let recorded = tape.finish(&self.fates);
+                if let Ok(Recorded { unwritten, .. }) = &recorded {
+                    self.metrics.recording(false, *unwritten);
+                }
+                tell(recorded);
+            }
         }
         ControlFlow::Continue(())
+    }
+
+    fn patience(&self) -> Duration {
+        // A recording is handed over from here.
+        if self.tape.is_some() { RECORDING_REST } else { REST }
+    }
+
+    async fn asked(&mut self) {
+        self.inquiries.asked().await;
     }
 }
 
@@ -354,28 +383,40 @@ const RING_RECORD: usize = tracer_ebpf::Record::SIZE + 8;
 
 impl Agent {
     fn look(&mut self, state: &State<'_>) {
-        self.looked = state.now;
         self.metrics.sockets(state.tracker.books());
         self.metrics.tracked(state.tracker.len() as u64, self.max_sockets);
         self.metrics.fates(state.fates);
-        self.fates = state.fates.to_vec();
         let programs = &state.attached.programs;
         self.metrics.programs(programs.iter().map(|program| (program.name.as_str(), counts::stats(program))));
     }
 
+    /// Serves the pages on a thread of its own: no scrape keeps the pipeline waiting, nor the other way round.
     fn serve(&mut self) {
         let Some((listeners, site)) = self.web.take() else { return };
-        let mut serving = Vec::new();
-        for listener in listeners {
-            let address = listener.local_addr();
-            match (tokio::net::TcpListener::from_std(listener), address) {
-                (Ok(listener), Ok(address)) => {
-                    log::info!("listening on {}://{address}", site.scheme());
-                    serving.push(listener);
-                }
-                (Err(error), _) | (_, Err(error)) => log::error!("cannot serve the metrics: {error}"),
-            }
+        let stop = self.stop.clone();
+        let serving =
+            std::thread::Builder::new().name("web".to_owned()).spawn(move || match start::runtime() {
+                Ok(runtime) => runtime.block_on(serve(listeners, site, stop)),
+                Err(error) => log::error!("cannot serve the metrics: {error}"),
+            });
+        match serving {
+            Ok(server) => self.server = Some(server),
+            Err(error) => log::error!("cannot serve the metrics: there is no thread for it: {error}"),
         }
-        self.server = Some(tokio::spawn(web::serve(serving, site, stopped(self.stop.clone()))));
     }
+}
+
+async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, stop: watch::Receiver<bool>) {
+    let mut serving = Vec::new();
+    for listener in listeners {
+        let address = listener.local_addr();
+        match (tokio::net::TcpListener::from_std(listener), address) {
+            (Ok(listener), Ok(address)) => {
+                log::info!("listening on {}://{address}", site.scheme());
+                serving.push(listener);
+            }
+            (Err(error), _) | (_, Err(error)) => log::error!("cannot serve the metrics: {error}"),
+        }
+    }
+    web::serve(serving, site, stopped(stop)).await;
 }

@@ -76,22 +76,14 @@ pub enum StartError {
     Pipeline(#[from] PipelineError),
 }
 
-/// A runtime for the pipeline alone.
-///
-/// # Errors
-///
-/// [`StartError::Runtime`].
-pub fn small_runtime() -> Result<Runtime, StartError> {
-    Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)
-}
-
-/// A runtime for the pipeline, and for others beside it.
+/// A runtime on the calling thread: for the pipeline, or for the pages. With more threads, each wake-up would be handed
+/// from the one that waits to the one that works.
 ///
 /// # Errors
 ///
 /// [`StartError::Runtime`].
 pub fn runtime() -> Result<Runtime, StartError> {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(StartError::Runtime)
+    Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)
 }
 
 /// The types of the running kernel.

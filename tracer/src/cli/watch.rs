@@ -85,7 +85,7 @@ pub fn run(args: Args) -> Result<(), WatchError> {
         Output::Json => Format::Json,
     };
     let config = Config { load: args.kernel.options(), ..Config::default() };
-    let summary = start::small_runtime()?.block_on(watch(config, format, selection, args.duration))?;
+    let summary = start::runtime()?.block_on(watch(config, format, selection, args.duration))?;
     eprintln!("{summary}");
     Ok(())
 }

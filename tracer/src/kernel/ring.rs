@@ -14,9 +14,6 @@ pub const BATCH: usize = 8192;
 /// How long a record may wait below the wake-up threshold.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How long the reader sleeps at most: it has other duties.
-const SLEEP: Duration = Duration::from_millis(200);
-
 /// The kernel side's ends of the ring.
 pub struct RingMaps {
     /// Carries the records.
@@ -49,19 +46,16 @@ impl Ring {
         Ok(Self { ring, asleep, last: 0, is_asleep: false })
     }
 
-    /// Waits until the kernel side asks for attention, or it is time to look again.
-    pub async fn ready(&mut self) {
+    /// Waits until the kernel side asks for attention, or it is time to look again: after `rest` at the latest.
+    pub async fn ready(&mut self, rest: Duration) {
         let patience = match (self.last, self.is_asleep) {
             (1.., _) => POLL,
-            // What came before the kernel side knew is found by one more look.
+            // What came before the kernel side knew, or was being written, is found by one more look.
             (0, false) => {
                 self.is_asleep = self.asleep.set(0, 1, 0).is_ok();
-                if self.is_asleep {
-                    return;
-                }
                 POLL
             }
-            (0, true) => SLEEP,
+            (0, true) => rest,
         };
         if let Ok(Ok(mut guard)) = tokio::time::timeout(patience, self.ring.readable()).await {
             guard.clear_ready();

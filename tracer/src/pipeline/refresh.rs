@@ -6,9 +6,10 @@ use tracer_ebpf::Hook;
 
 use super::{Sinks, Work, sweeps::Sweeps, take};
 use crate::{
-    judge::Input,
+    judge::{Input, Loss},
     kernel::{clock::now, load::Attached},
-    tracker::SETTLED,
+    reconcile::Report,
+    tracker::{Hooks, SETTLED},
 };
 
 /// The least time between two listings, and the longest wait for the losses to stop.
@@ -21,23 +22,44 @@ struct Losses {
     last: u64,
 }
 
+/// Hooks that tell what becomes of sockets; the others only say why.
+const LIVES: [Hook; 5] = [Hook::State, Hook::Destroy, Hook::TimerStart, Hook::TimerCancel, Hook::TimerExpire];
+
 #[derive(Default)]
 pub(super) struct Refresh {
     /// Since the last listing was begun.
     losses: Option<Losses>,
+    /// When a loss was counted last, CLOCK_MONOTONIC nanoseconds.
+    counted: u64,
+    /// When the last comparison with the kernel's books was begun.
+    compared: u64,
     sweeps: Sweeps,
 }
 
 impl Refresh {
-    /// Events of this hook were lost before now.
+    /// Events of this hook were counted as lost before now.
     pub(super) fn lost(&mut self, hook: Hook, now: u64) {
-        // What becomes of sockets is told by these; the others only say why.
-        if matches!(
-            hook,
-            Hook::State | Hook::Destroy | Hook::TimerStart | Hook::TimerCancel | Hook::TimerExpire
-        ) {
+        self.counted = now;
+        self.note(hook, now);
+    }
+
+    fn note(&mut self, hook: Hook, now: u64) {
+        if LIVES.contains(&hook) {
             self.losses.get_or_insert(Losses { first: now, last: now }).last = now;
         }
+    }
+
+    /// When there may be something to do again, CLOCK_MONOTONIC nanoseconds.
+    pub(super) fn next(&self) -> u64 {
+        if self.losses.is_some() || self.sweeps.is_under_way() { self.sweeps.next() } else { u64::MAX }
+    }
+
+    /// True when the kernel's books tell of events that no hook has shown, and no loss that was counted explains it.
+    fn are_unseen(&mut self, report: &Report, visible: Hooks) -> bool {
+        // The loss may lie before a comparison that it was too late for, and was counted up to a second after it.
+        let since = std::mem::replace(&mut self.compared, report.begun).saturating_sub(super::COUNT_INTERVAL);
+        let is_explained = self.counted >= since || !LIVES.iter().all(|hook| visible.has(*hook));
+        !report.news.is_empty() && !is_explained
     }
 
     /// A loss rarely comes alone, and what moved just before it has to settle.
@@ -49,6 +71,23 @@ impl Refresh {
 }
 
 impl Work {
+    /// A difference from the kernel's books that stays is a loss as well, though nothing counted it: the kernel has not run
+    /// the programs. (One was seen that runs none while its init process is on the CPU, softirqs included.)
+    pub(super) fn heed(&mut self, report: &Report, visible: Hooks, sinks: &mut impl Sinks) {
+        if !self.refresh.are_unseen(report, visible) {
+            return;
+        }
+        let now = now();
+        for hook in LIVES {
+            self.take(Input::Lost(Loss { hook, until: now, ring_full: 0, missed: 0 }), sinks);
+            self.refresh.note(hook, now);
+        }
+        log::warn!(
+            "the kernel has counted what no hook has shown, and no event is known to be lost: what lives now is inconclusive, \
+             and will be listed anew"
+        );
+    }
+
     /// Lists what exists when something was lost, and the ring is `calm`. What is found is taken in when everything up to
     /// the end of the listing has been.
     pub(super) fn refresh(
@@ -76,5 +115,39 @@ impl Work {
         }
         take(judge, Input::Complete(listed.from), sinks);
         sinks.refreshed(&listed, judge.missing());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::KernelCounter;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn report(begun: u64, news: &[KernelCounter]) -> Report {
+        Report { begun, news: news.to_vec(), ..Report::default() }
+    }
+
+    #[test]
+    fn a_difference_that_no_loss_explains_was_never_seen() {
+        let mut refresh = Refresh::default();
+        assert!(!refresh.are_unseen(&report(100 * SECOND, &[]), Hooks::all()), "nothing differs");
+        assert!(refresh.are_unseen(&report(105 * SECOND, &[KernelCounter::Timewait]), Hooks::all()));
+    }
+
+    #[test]
+    fn what_was_counted_as_lost_explains_a_difference_of_the_next_two_comparisons() {
+        let mut refresh = Refresh::default();
+        refresh.are_unseen(&report(100 * SECOND, &[]), Hooks::all());
+        refresh.lost(Hook::State, 103 * SECOND);
+        assert!(!refresh.are_unseen(&report(105 * SECOND, &[KernelCounter::CurrEstab]), Hooks::all()));
+        assert!(refresh.are_unseen(&report(110 * SECOND, &[KernelCounter::CurrEstab]), Hooks::all()));
+    }
+
+    #[test]
+    fn a_missing_hook_explains_everything() {
+        let visible = Hooks::all().without(Hook::TimerCancel);
+        assert!(!Refresh::default().are_unseen(&report(100 * SECOND, &[KernelCounter::Timewait]), visible));
     }
 }

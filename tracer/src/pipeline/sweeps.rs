@@ -23,7 +23,16 @@ pub(super) struct Sweeps {
 
 impl Sweeps {
     pub(super) const fn is_due(&self, now: u64) -> bool {
-        self.running.is_none() && self.done.is_none() && now >= self.due
+        !self.is_under_way() && now >= self.due
+    }
+
+    /// When it wants attention again, CLOCK_MONOTONIC nanoseconds; in the past while one is under way.
+    pub(super) const fn next(&self) -> u64 {
+        if self.is_under_way() { 0 } else { self.due }
+    }
+
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.running.is_some() || self.done.is_some()
     }
 
     /// Starts one on a thread of its own.

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use hashbrown::HashMap;
 
-use super::{Balances, Compared, Ours, Report};
+use super::{Balances, Compared, Ours, Report, news::Known};
 use crate::{
     kernel::readings::Readings,
     ledger::{Counts, Ledger},
@@ -45,6 +45,7 @@ pub struct Clerk {
     series: Series,
     /// Namespaces that we have counts of and the last reading did not find.
     absent: HashSet<u64>,
+    known: Known,
 }
 
 #[derive(Debug)]
@@ -80,6 +81,7 @@ impl Clerk {
             busy: true,
             series: Series::default(),
             absent: HashSet::new(),
+            known: Known::default(),
         }
     }
 
@@ -88,6 +90,12 @@ impl Clerk {
         if !std::mem::replace(&mut self.busy, true) {
             self.due = self.due.min(self.busy_due);
         }
+    }
+
+    /// When it wants attention again, CLOCK_MONOTONIC nanoseconds; in the past while a comparison is under way.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        if matches!(self.phase, Phase::Waiting) { self.due } else { 0 }
     }
 
     /// True when the kernel's books are to be read now, from here on: hand the outcome to [`readings`](Self::readings).
@@ -139,7 +147,11 @@ impl Clerk {
         }
         let series = std::mem::take(&mut self.series);
         let spread = series.spent.saturating_mul(SHARE);
-        let report = series.report();
+        let mut report = series.report();
+        // The first look is not looked at again: what it finds to differ may be under way.
+        if !is_first {
+            report.news = self.known.news(&report.namespaces);
+        }
         let idle = !std::mem::replace(&mut self.busy, false) && report.is_balanced();
         self.busy_due = now + self.interval.max(spread);
         self.due =
@@ -206,7 +218,7 @@ impl Series {
         let known = found.into_values().filter(|(compared, seen)| *seen == looks || compared.is_balanced());
         let mut namespaces: Vec<_> = known.map(|(compared, _)| compared).collect();
         namespaces.sort_by(|one, other| one.path.cmp(&other.path));
-        Report { begun, namespaces, problems, cookies_failed }
+        Report { begun, namespaces, problems, cookies_failed, news: Vec::new() }
     }
 }
 

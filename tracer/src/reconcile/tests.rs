@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Balances, Clerk, Ours, Span};
+use super::{Balances, Clerk, Ours, Report, Span};
 use crate::{
     fixture::Seen,
     kernel::readings::{Reading, Readings},
@@ -161,8 +161,14 @@ impl Host {
         (0..ours).for_each(|_| seen.with_finding(|finding| self.ledger.record(finding)));
     }
 
-    /// Lets time go by until there is a report, and says what it makes of the active opens.
+    /// What the next report makes of the active opens, and how many looks it took.
     fn report(&mut self) -> (i64, u64) {
+        let (report, looks) = self.next();
+        (report.worst(KernelCounter::ActiveOpens).unwrap_or(0), looks)
+    }
+
+    /// Lets time go by until there is a report.
+    fn next(&mut self) -> (Report, u64) {
         let start = self.now;
         let mut readings = 0;
         while self.now - start < 100 * SECOND {
@@ -180,7 +186,7 @@ impl Host {
             }
             let processed = self.now - 1_000_000;
             if let Some(report) = self.clerk.report(processed, self.now, &mut self.ledger, &self.tracker) {
-                return (report.worst(KernelCounter::ActiveOpens).unwrap_or(0), readings);
+                return (report, readings);
             }
         }
         panic!("no report within 100 s");
@@ -197,6 +203,25 @@ fn a_difference_is_looked_at_four_times_before_it_is_told() {
     assert_eq!(host.report(), (-2, 4));
     host.opens(0, 2);
     assert_eq!(host.report(), (0, 1), "late, but there");
+}
+
+#[test]
+fn a_difference_is_news_when_it_comes_and_when_it_grows() {
+    const NONE: &[KernelCounter] = &[];
+    const OPENS: &[KernelCounter] = &[KernelCounter::ActiveOpens];
+    let mut host = Host::new();
+    let mut news = |kernel, ours| {
+        host.opens(kernel, ours);
+        host.next().0.news
+    };
+    assert_eq!(news(0, 0), NONE);
+    assert_eq!(news(2, 0), OPENS, "two were not seen");
+    assert_eq!(news(5, 5), NONE, "nothing new");
+    assert_eq!(news(1, 0), OPENS, "a third one");
+    assert_eq!(news(0, 2), NONE, "less");
+    assert_eq!(news(0, 2), OPENS, "now we have too many");
+    assert_eq!(news(1, 0), NONE, "none");
+    assert_eq!(news(1, 0), OPENS, "and again");
 }
 
 #[test]

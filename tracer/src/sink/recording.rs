@@ -117,6 +117,11 @@ impl Recorder {
         }
     }
 
+    /// Records that were taken in and will not be in the files.
+    pub const fn unwritten(&self) -> u64 {
+        self.unwritten
+    }
+
     /// True when the files can no longer be written; [`finish`](Self::finish) says why.
     pub const fn has_failed(&self) -> bool {
         self.queue.is_none()

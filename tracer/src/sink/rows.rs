@@ -302,7 +302,7 @@ impl Rows {
     }
 
     fn row(&self, finding: &Finding<'_>) -> Row {
-        let step = &finding.step;
+        let step = finding.step;
         let event = step.event;
         let flow = step.has_socket().then(|| step.flow());
         let owner = step.connection.and_then(|connection| connection.owner.as_ref());

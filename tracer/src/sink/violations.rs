@@ -222,7 +222,7 @@ mod tests {
         let mut closed = seen("syn_sent", "last_ack").at(3_500_000_000);
         closed.event.flow.local.set_port(0);
         for step in [seen("close", "syn_sent").at(1_000_000_000), closed] {
-            tracker.observe(&step.event, &mut |step| drop(violations.record(&checker::check(step))));
+            tracker.observe(&step.event, &mut |step| drop(violations.record(&checker::check(&step))));
         }
         let report = violations.report();
         assert_eq!((report.total, report.violations.len()), (1, 1), "{report:?}");

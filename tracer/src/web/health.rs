@@ -12,7 +12,8 @@ use tracer_ebpf::Hook;
 
 use crate::kernel::load::HookStatus;
 
-/// The pipeline polls the ring many times a second; a silence of this length means that it stands still.
+/// The pipeline looks at the ring every few seconds, also when nothing happens; a silence of this length means that it
+/// stands still.
 pub const SILENCE: Duration = Duration::from_secs(10);
 
 /// Shared between the pipeline, which says that it lives, and `/healthz`, which asks.

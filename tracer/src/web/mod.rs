@@ -3,6 +3,7 @@
 mod auth;
 mod config;
 mod health;
+mod inquiry;
 mod landing;
 mod negotiate;
 mod path;
@@ -30,6 +31,7 @@ use crate::sink::{Metrics, Violations, openmetrics};
 pub use auth::InvalidHash;
 pub use config::{Security, SecurityError};
 pub use health::{Health, SILENCE, Sick};
+pub use inquiry::{Inquirer, Inquiries, inquiries};
 pub use path::{InvalidPath, TelemetryPath};
 pub use server::serve;
 pub use tls::TlsError;
@@ -47,6 +49,7 @@ pub struct Site {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     violations: Arc<Violations>,
+    inquirer: Inquirer,
     path: TelemetryPath,
     security: Security,
     /// One scrape at a time, so that many scrapers never take more than one core from the pipeline.
@@ -60,10 +63,11 @@ impl Site {
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         violations: Arc<Violations>,
+        inquirer: Inquirer,
         path: TelemetryPath,
         security: Security,
     ) -> Arc<Self> {
-        Arc::new(Self { metrics, health, violations, path, security, rendering: Mutex::new(()) })
+        Arc::new(Self { metrics, health, violations, inquirer, path, security, rendering: Mutex::new(()) })
     }
 
     /// `https` or `http`.
@@ -89,6 +93,7 @@ fn router(site: Arc<Site>) -> Router {
 async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     let format = Format::of(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
     let _one_at_a_time = site.rendering.lock().await;
+    site.inquirer.ask().await;
     let families = site.metrics.registry().gather();
     let (kind, body) = match format {
         Format::OpenMetrics => (openmetrics::CONTENT_TYPE, openmetrics::encode(&families)),

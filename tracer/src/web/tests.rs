@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracer_ebpf::Hook;
 
-use super::{Health, Security, Site, TelemetryPath, serve};
+use super::{Health, Security, Site, TelemetryPath, inquiries, serve};
 use crate::{
     decode::Kernel,
     event::{Event, Family, Flow, SocketId, Task, What},
@@ -57,8 +57,16 @@ impl Agent {
         let (health, violations) = (Arc::new(Health::default()), Arc::new(Violations::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let site =
-            Site::new(Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&violations), path, security);
+        // There is no pipeline behind it.
+        let (inquirer, _) = inquiries();
+        let site = Site::new(
+            Arc::clone(&metrics),
+            Arc::clone(&health),
+            Arc::clone(&violations),
+            inquirer,
+            path,
+            security,
+        );
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(vec![listener], site, async {
             let _ = stopped.await;
@@ -304,7 +312,7 @@ fn record(violations: &Violations, event: &Event, verdict: Verdict) {
     let kind = StepKind::Transition { transition, evidence, history, hole: None, spent: None };
     let judgement = Judgement { verdict, cause: None, noted: None, edges: &[] };
     let step = Step { event, connection: None, kind };
-    drop(violations.record(&Finding { step, judgement: Some(judgement) }));
+    drop(violations.record(&Finding { step: &step, judgement: Some(judgement) }));
 }
 
 #[tokio::test]

@@ -45,4 +45,13 @@ fn what_waits_to_be_accepted_is_counted_by_port() {
         [0, (1..)] => Ok(()),
         found => Err(format!("all are accepted: {found:?}")),
     });
+
+    // The same connections, as handshakes of both sides.
+    let metrics = agent.metrics();
+    for role in ["client", "server"] {
+        let labels =
+            [("port", port.to_string()), ("role", role.to_owned()), ("result", "established".to_owned())];
+        let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_eq!(metrics.count("tcptracer_handshakes_total", &labels), 3, "{role}");
+    }
 }

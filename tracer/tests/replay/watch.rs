@@ -152,8 +152,8 @@ impl Watch {
 }
 
 fn tell(step: Step<'_>) -> Told {
-    let finding = checker::check(step);
-    let Step { event, connection, kind } = finding.step;
+    let finding = checker::check(&step);
+    let Step { event, connection, kind } = *finding.step;
     let flow = connection.map_or(event.flow, Connection::flow);
     Told {
         cookie: event.socket.cookie,

@@ -173,8 +173,9 @@ impl Outcome {
         if differs(-1) {
             let why = match (self.lost + self.malformed, self.missing.as_slice()) {
                 (0, []) => {
-                    "No event is known to be lost and every hook is attached, so this is an error of tcp-tracer: please \
-                     report it."
+                    "No event is known to be lost and every hook is attached. Either this kernel does not run BPF programs \
+                     at all times (one was seen that runs none while its init process is on the CPU; `perf stat -e \
+                     sock:inet_sock_set_state` counts without them), or this is an error of tcp-tracer: please report it."
                         .to_owned()
                 }
                 (0, missing) => {

@@ -2,10 +2,13 @@
 
 use prometheus::{Histogram, IntCounter, Registry};
 
-use super::family::{self, Made, seconds};
+use super::{
+    family::{self, Made, seconds},
+    ports::Ports,
+};
 use crate::{
     decode::Kernel,
-    event::Family,
+    event::{Family, Flow},
     step::{HandshakeResult, Role, Untimed},
 };
 
@@ -18,8 +21,11 @@ const HANDSHAKE: [f64; 29] = [
 ];
 
 pub(super) struct Handshakes {
-    durations: Vec<[Histogram; 2]>,
-    results: Vec<Vec<IntCounter>>,
+    ports: Ports,
+    /// By role, port and family.
+    durations: Vec<Vec<[Histogram; 2]>>,
+    /// By role, result and port.
+    results: Vec<Vec<Vec<IntCounter>>>,
     untimed: Vec<Vec<IntCounter>>,
     pub(super) syn_retransmits: IntCounter,
     pub(super) synack_retransmits: IntCounter,
@@ -30,13 +36,13 @@ pub(super) struct Handshakes {
 }
 
 impl Handshakes {
-    pub(super) fn new(registry: &Registry, kernel: &Kernel) -> Made<Self> {
+    pub(super) fn new(registry: &Registry, kernel: &Kernel, ports: Ports) -> Made<Self> {
         let durations = family::histograms(
             registry,
             "handshake_duration_seconds",
             "Duration of handshakes that reached ESTABLISHED, in seconds: from the SYN sent (client) or received \
              (server) to ESTABLISHED.",
-            &["role", "family"],
+            &ports.labels(&["role", "family"]),
             &HANDSHAKE,
         )?;
         let results = family::counters(
@@ -45,7 +51,7 @@ impl Handshakes {
             "Handshakes that came to an end, by how they ended. overflow: the listener had no room for the last ACK; SYNs \
              that it drops for want of room begin no handshake and show only in the kernel's ListenOverflows. \
              cookie_failed: the kernel's own count (SyncookiesFailed), taken over every few seconds.",
-            &["role", "result"],
+            &ports.labels(&["role", "result"]),
         )?;
         let untimed = family::counters(
             registry,
@@ -65,15 +71,24 @@ impl Handshakes {
         for (number, reason) in reasons(kernel) {
             sent.push((number, reset("sent", &reason)?));
         }
-        let by_family = |role: &Role| {
-            let of = |family: Family| durations.get_metric_with_label_values(&[role.name(), family.name()]);
-            Ok([of(Family::Ipv4)?, of(Family::Ipv6)?])
+        let by_port = |role: &Role| {
+            ports.each(|port| {
+                let of = |family: Family| {
+                    let values: Vec<_> = [role.name(), family.name()].into_iter().chain(port).collect();
+                    durations.get_metric_with_label_values(&values)
+                };
+                Made::Ok([of(Family::Ipv4)?, of(Family::Ipv6)?])
+            })
         };
         Ok(Self {
-            durations: Role::ALL.iter().map(by_family).collect::<Made<_>>()?,
+            durations: Role::ALL.iter().map(by_port).collect::<Made<_>>()?,
             results: by_role(|role| {
-                let of =
-                    |result: &HandshakeResult| results.get_metric_with_label_values(&[role, result.name()]);
+                let of = |result: &HandshakeResult| {
+                    ports.each(|port| {
+                        let values: Vec<_> = [role, result.name()].into_iter().chain(port).collect();
+                        results.get_metric_with_label_values(&values)
+                    })
+                };
                 HandshakeResult::ALL.iter().map(of).collect()
             })?,
             untimed: by_role(|role| {
@@ -89,6 +104,7 @@ impl Handshakes {
             received: reset("received", "none")?,
             sent_otherwise: reset("sent", if sent.is_empty() { "unsupported" } else { "other" })?,
             sent,
+            ports,
         })
     }
 
@@ -97,19 +113,24 @@ impl Handshakes {
         role: Role,
         result: HandshakeResult,
         duration: Result<u64, Untimed>,
-        of: Family,
+        of: &Flow,
     ) {
-        self.results[role as usize][result as usize].inc();
+        let port = self.ports.slot(role, of);
+        self.results[role as usize][result as usize][port].inc();
         if result == HandshakeResult::Established {
             match duration {
-                Ok(nanoseconds) => self.durations[role as usize][of as usize].observe(seconds(nanoseconds)),
+                Ok(nanoseconds) => {
+                    self.durations[role as usize][port][of.family as usize].observe(seconds(nanoseconds));
+                }
                 Err(cause) => self.untimed[role as usize][cause as usize].inc(),
             }
         }
     }
 
     pub(super) fn cookies_failed(&self, count: u64) {
-        self.results[Role::Server as usize][HandshakeResult::CookieFailed as usize].inc_by(count);
+        // The kernel's counter knows no port.
+        let by_port = &self.results[Role::Server as usize][HandshakeResult::CookieFailed as usize];
+        by_port[self.ports.other()].inc_by(count);
     }
 
     pub(super) fn reset_received(&self) {
@@ -123,7 +144,7 @@ impl Handshakes {
     }
 }
 
-fn by_role(of: impl Fn(&str) -> Made<Vec<IntCounter>>) -> Made<Vec<Vec<IntCounter>>> {
+fn by_role<T>(of: impl Fn(&str) -> Made<Vec<T>>) -> Made<Vec<Vec<T>>> {
     Role::ALL.iter().map(|role| of(role.name())).collect()
 }
 

@@ -9,6 +9,7 @@ mod family;
 mod handshakes;
 mod health;
 mod identity;
+mod ports;
 #[cfg(test)]
 mod tests;
 mod time_wait;
@@ -17,7 +18,7 @@ mod transitions;
 use std::{collections::BTreeMap, time::Duration};
 
 use model::linux::{LinuxState, Transition};
-use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
 use tracer_ebpf::Hook;
 
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
     tracker::Books,
 };
 
+use self::ports::Ports;
 pub use crate::ledger::KernelCounter;
 pub use identity::{REVISION, VERSION, kernel as running_kernel};
 
@@ -47,6 +49,9 @@ pub struct Metrics {
     backlog_limit: IntGaugeVec,
     differences: IntGaugeVec,
     comparisons: IntCounter,
+    differed: IntCounterVec,
+    recording_up: IntGaugeVec,
+    recording_unwritten: IntCounterVec,
     sweeps: Histogram,
 }
 
@@ -57,11 +62,30 @@ impl Metrics {
     ///
     /// [`prometheus::Error`] when two series have one name, or a name is none: an error of ours.
     pub fn new(kernel: &Kernel) -> Result<Self, prometheus::Error> {
+        Self::with_ports(kernel, &[])
+    }
+
+    /// As [`new`](Self::new), with handshakes by the port of their listener: these, and `other`. No ports, no such label.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_ports(kernel: &Kernel, ports: &[u16]) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         identity::register(&registry)?;
+        let differed = family::counters(
+            &registry,
+            "kernel_differences_total",
+            "How often a difference between our count and the kernel's has come or grown, and stayed: events that no hook \
+             has shown.",
+            &["counter"],
+        )?;
+        for counter in KernelCounter::ALL {
+            differed.get_metric_with_label_values(&[counter.name()])?;
+        }
         Ok(Self {
             transitions: transitions::Transitions::new(&registry)?,
-            handshakes: handshakes::Handshakes::new(&registry, kernel)?,
+            handshakes: handshakes::Handshakes::new(&registry, kernel, Ports::new(ports))?,
             time_wait: time_wait::TimeWait::new(&registry)?,
             conformance: conformance::Conformance::new(&registry)?,
             health: health::Health::new(&registry)?,
@@ -97,6 +121,20 @@ impl Metrics {
                 "kernel_comparisons_total",
                 "Comparisons of our counts with the kernel's that were done.",
             )?,
+            differed,
+            // No series where nobody records.
+            recording_up: family::gauges(
+                &registry,
+                "recording_up",
+                "Whether what the agent takes in is being recorded: 1, or 0 since the files can no longer be written.",
+                &[],
+            )?,
+            recording_unwritten: family::counters(
+                &registry,
+                "recording_unwritten_records_total",
+                "Records that the agent took in and the recording lacks, the disk being too slow or full.",
+                &[],
+            )?,
             registry,
         })
     }
@@ -120,7 +158,7 @@ impl Metrics {
                 self.transitions.spent(transition.from, spent);
             }
             StepKind::Handshake { role, result, duration } => {
-                self.handshakes.ended(role, result, duration, family);
+                self.handshakes.ended(role, result, duration, &finding.step.flow());
             }
             StepKind::SynRetransmit => self.handshakes.syn_retransmits.inc(),
             StepKind::SynAckRetransmit => self.handshakes.synack_retransmits.inc(),
@@ -225,6 +263,24 @@ impl Metrics {
     /// Counts one comparison with the kernel's counters.
     pub fn compared(&self) {
         self.comparisons.inc();
+    }
+
+    /// Counts a difference that has come or grown.
+    pub fn differs(&self, counter: KernelCounter) {
+        if let Ok(differed) = self.differed.get_metric_with_label_values(&[counter.name()]) {
+            differed.inc();
+        }
+    }
+
+    /// Says whether the recording goes on, and how many records are missing from it so far.
+    pub fn recording(&self, is_up: bool, unwritten: u64) {
+        let none: &[&str] = &[];
+        if let Ok(up) = self.recording_up.get_metric_with_label_values(none) {
+            up.set(is_up.into());
+        }
+        if let Ok(counter) = self.recording_unwritten.get_metric_with_label_values(none) {
+            family::raise(&counter, unwritten);
+        }
     }
 
     /// Counts SYN cookies that failed, which only the kernel's own counter tells.

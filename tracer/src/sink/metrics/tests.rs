@@ -79,7 +79,8 @@ fn recorded(kind: StepKind, what: What, verdict: Option<Verdict>) -> Vec<(String
     let metrics = Metrics::new(&kernel()).expect("distinct names");
     let event = event(what);
     let judgement = verdict.map(|verdict| Judgement { verdict, cause: None, noted: None, edges: &[] });
-    let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement };
+    let step = Step { event: &event, connection: None, kind };
+    let finding = Finding { step: &step, judgement };
     moved(&metrics, |metrics| metrics.record(&finding))
 }
 
@@ -219,7 +220,8 @@ fn a_kernel_without_reasons_says_unsupported() {
     let event =
         event(What::ResetSent { reason: ResetReason::Unknown, number: 0, active: true, answers_syn: false });
     let kind = StepKind::Reset { sent: true };
-    let finding = Finding { step: Step { event: &event, connection: None, kind }, judgement: None };
+    let step = Step { event: &event, connection: None, kind };
+    let finding = Finding { step: &step, judgement: None };
     assert_eq!(
         moved(&metrics, |metrics| metrics.record(&finding)),
         once(&[r#"resets_total{direction="sent",reason="unsupported"}"#])
@@ -418,6 +420,10 @@ fn the_agents_own_health() {
         moved(&metrics, |metrics| metrics.kernel_difference(KernelCounter::Timewait, -2)),
         [(r#"kernel_difference{counter="tw"}"#.to_owned(), -2.0)]
     );
+    assert_eq!(
+        moved(&metrics, |metrics| metrics.differs(KernelCounter::Timewait)),
+        once(&[r#"kernel_differences_total{counter="tw"}"#])
+    );
 }
 
 #[test]
@@ -429,7 +435,8 @@ fn a_handshake_lands_between_its_edges() {
         result: HandshakeResult::Established,
         duration: Ok(SECOND + SECOND / 1000),
     };
-    metrics.record(&Finding { step: Step { event: &event, connection: None, kind }, judgement: None });
+    let step = Step { event: &event, connection: None, kind };
+    metrics.record(&Finding { step: &step, judgement: None });
     let text = text(&metrics);
     let bucket = |edge| {
         let name = "tcptracer_handshake_duration_seconds_bucket";
@@ -437,6 +444,66 @@ fn a_handshake_lands_between_its_edges() {
     };
     assert!(text.contains(&format!("{} 0\n", bucket("1"))), "not without the first retransmission: {text}");
     assert!(text.contains(&format!("{} 1\n", bucket("2"))), "one retransmission: {text}");
+}
+
+#[test]
+fn handshakes_are_counted_by_the_port_of_their_listener_where_it_was_asked_for() {
+    let metrics = Metrics::with_ports(&kernel(), &[443, 80, 443]).expect("distinct names");
+    let labels = |port| {
+        let count = |name: &str, labels: &str| format!("{name}{{{labels}}}");
+        [
+            count("handshakes_total", &format!(r#"port="{port}",result="established",role="server""#)),
+            count(
+                "handshake_duration_seconds_count",
+                &format!(r#"family="ipv4",port="{port}",role="server""#),
+            ),
+        ]
+    };
+    for (local, port) in [(80, "80"), (443, "443"), (8080, "other")] {
+        let mut event = event(What::SynRetransmitted);
+        event.flow.local.set_port(local);
+        let kind = StepKind::Handshake {
+            role: Role::Server,
+            result: HandshakeResult::Established,
+            duration: Ok(SECOND),
+        };
+        let step = Step { event: &event, connection: None, kind };
+        let finding = Finding { step: &step, judgement: None };
+        let moved = moved(&metrics, |metrics| metrics.record(&finding));
+        for label in labels(port) {
+            assert!(moved.iter().any(|(series, by)| *series == label && *by == 1.0), "{label}: {moved:?}");
+        }
+    }
+    let client = {
+        let mut event = event(What::SynRetransmitted);
+        event.flow.remote.set_port(443);
+        let kind = StepKind::Handshake {
+            role: Role::Client,
+            result: HandshakeResult::Refused,
+            duration: Err(Untimed::LostEvent),
+        };
+        let step = Step { event: &event, connection: None, kind };
+        let finding = Finding { step: &step, judgement: None };
+        moved(&metrics, |metrics| metrics.record(&finding))
+    };
+    assert_eq!(client, once(&[r#"handshakes_total{port="443",result="refused",role="client"}"#]));
+    // No tracepoint shows them, and the kernel's counter knows no port.
+    assert_eq!(
+        moved(&metrics, |metrics| metrics.cookies_failed(1)),
+        once(&[r#"handshakes_total{port="other",result="cookie_failed",role="server"}"#])
+    );
+}
+
+#[test]
+fn a_recording_has_series_once_there_is_one() {
+    let metrics = Metrics::new(&kernel()).expect("distinct names");
+    assert!(!text(&metrics).contains("recording_"));
+    assert_eq!(moved(&metrics, |metrics| metrics.recording(true, 0)), [("recording_up".to_owned(), 1.0)]);
+    let failed = moved(&metrics, |metrics| metrics.recording(false, 7));
+    assert_eq!(
+        failed,
+        [("recording_unwritten_records_total".to_owned(), 7.0), ("recording_up".to_owned(), -1.0)]
+    );
 }
 
 /// The metrics of the specification with the labels that their series carry.
@@ -472,6 +539,7 @@ const SPECIFIED: &[(&str, &str, &[&str])] = &[
     ("hook_attached", "gauge", &["hook", "kind"]),
     ("sweep_duration_seconds", "histogram", &[]),
     ("kernel_comparisons_total", "counter", &[]),
+    ("kernel_differences_total", "counter", &["counter"]),
     ("build_info", "gauge", &["version", "revision"]),
     ("kernel_info", "gauge", &["release", "machine"]),
 ];

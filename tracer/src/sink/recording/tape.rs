@@ -59,6 +59,15 @@ impl Tape {
         !recorder.has_failed()
     }
 
+    /// Records that were taken in and will not be in the files.
+    #[must_use]
+    pub const fn unwritten(&self) -> u64 {
+        match &self.0 {
+            State::Running(recorder) => recorder.unwritten(),
+            State::Waiting(..) | State::Failed(_) | State::Ended => 0,
+        }
+    }
+
     /// Writes the rest, and says how much it was.
     ///
     /// # Errors

@@ -288,7 +288,7 @@ fn the_story_fills_in_what_the_kernel_has_forgotten() {
     let mut written = Vec::new();
     let mut stream = Stream::new(&mut written, Format::Json, Selection::default(), epoch());
     for event in [opened, refused] {
-        tracker.observe(&event, &mut |step| stream.finding(&checker::check(step)));
+        tracker.observe(&event, &mut |step| stream.finding(&checker::check(&step)));
     }
     stream.finish().unwrap();
     let written = String::from_utf8(written).unwrap();

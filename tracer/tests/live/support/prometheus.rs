@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use super::{http::Client, process::Process, scratch::Scratch, wait::until};
 
-/// A running server that scrapes one target each second.
+/// How often a server scrapes.
+pub const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A running server that scrapes one target each [`SCRAPE_INTERVAL`].
 #[derive(Debug)]
 pub struct Prometheus {
     web: Client,
@@ -23,10 +26,11 @@ pub struct Prometheus {
 impl Prometheus {
     pub fn start(target: SocketAddr) -> Self {
         let scratch = Scratch::new("prometheus");
+        let seconds = SCRAPE_INTERVAL.as_secs();
         let config = scratch.file(
             "prometheus.yml",
             &format!(
-                "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
+                "global: {{ scrape_interval: {seconds}s, scrape_timeout: {seconds}s }}\n\
                  scrape_configs:\n  - job_name: tcp-tracer\n    static_configs: [{{ targets: ['{target}'] }}]\n"
             ),
         );
