@@ -257,9 +257,11 @@ pub struct Profile {
     /// `tcp_rcv_state_process`).
     pub late_fin_resets: bool,
     /// A window counts that comes with an ACK of something new, begins later than the last one, or beginning there offers
-    /// more or nothing; text in order that brings nothing else makes its number the last one's (Linux:
-    /// `tcp_may_update_window`, `tcp_rcv_established`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
+    /// more or nothing (Linux: `tcp_may_update_window`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
     pub window_by_progress: bool,
+    /// Text in order that brings nothing else makes its number the last window's (Linux: `tcp_rcv_established` on its fast
+    /// path, and whether it takes that depends on the memory that the socket has set aside).
+    pub predicted_window: bool,
     /// A FIN in order ends the stream, and what is held behind it is dropped (Linux: `tcp_data_queue`, `tcp_fin`).
     pub fin_ends_stream: bool,
     /// A FIN that was held does so too, whatever text of the same numbers is held (Linux: it depends on whether both lie
@@ -348,6 +350,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     orphan_minisockets: false,
     late_fin_resets: false,
     window_by_progress: false,
+    predicted_window: false,
     fin_ends_stream: false,
     held_fin_ends_stream: false,
     held_fin_merges: false,

@@ -228,9 +228,9 @@ fn text_in_order_that_brings_nothing_else_makes_its_number_the_last_window_s() {
     let edge = tcb(State::Established).rcv.nxt + tcb(State::Established).rcv.wnd;
     let ahead = Segment::new(TEXT, edge.0, 1001).text(100).window(300);
     let order = Segment::new(TEXT, 5001, 1001).text(100).window(300);
-    let [progress, sequence] = both(|p, on| p.window_by_progress = on)
+    let [fast, slow] = both(|p, on| p.predicted_window = on)
         .map(|p| after(tcb(State::Established), &p, &[ahead, order]).snd.wl1);
-    assert_eq!((progress, sequence), (Seq(5001), edge));
+    assert_eq!((fast, slow), (Seq(5001), edge));
 }
 
 #[test]

@@ -339,6 +339,7 @@ impl Draw {
             orphan_minisockets: self.flag(),
             late_fin_resets: self.flag(),
             window_by_progress: self.flag(),
+            predicted_window: self.flag(),
             fin_ends_stream: self.flag(),
             held_fin_ends_stream: self.flag(),
             held_fin_merges: self.flag(),

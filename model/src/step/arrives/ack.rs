@@ -106,7 +106,7 @@ impl Step<'_> {
         if segment.ack == self.tcb.snd.una && self.is_window_news(segment, ahead > 0) {
             self.take(Rule::Ack7);
             self.take_window(segment);
-        } else if self.profile.window_by_progress && self.is_predicted(segment) {
+        } else if self.profile.predicted_window && self.is_predicted(segment) {
             self.tcb.snd.wl1 = segment.seq;
         }
         if self.tcb.snd.wnd == 0 {

@@ -84,7 +84,7 @@ fn crossed(trace: &[Observation], place: usize) -> Option<Vec<Observation>> {
 }
 
 /// A connection whose user has gone gives up earlier; an orphan whose last ACK came with an old FIN, or while close() was
-/// at work, stays a whole socket; the user may have read up to the FIN; of two segments that contradict each other about where the stream ends either may
+/// at work, stays a whole socket; the user may have read up to the FIN; text in order may take the fast path; of two segments that contradict each other about where the stream ends either may
 /// count.
 fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, String>) -> Vec<Profile> {
     let mut profiles = vec![*plain];
@@ -96,6 +96,7 @@ fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, S
     either(&|profile| *profile = orphaned(profile, sysctls));
     either(&|profile| profile.orphan_minisockets = false);
     either(&|profile| profile.fin_occupies = false);
+    either(&|profile| profile.predicted_window = true);
     if contradicts_itself(trace) {
         either(&|profile| profile.held_fin_ends_stream = true);
         either(&|profile| profile.held_fin_merges = true);

@@ -114,19 +114,19 @@ pub fn random(
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut undecided = Vec::new();
-    let mut leave = |seed, why: &str| undecided.push(Undecided { seed, why: why.to_owned() });
+    let mut leave = |seed, why: String| undecided.push(Undecided { seed, why });
     // Whatever is not explained among the others is played alone.
     let differed = std::mem::take(&mut sum.different);
     for seed in std::mem::take(&mut sum.doubtful).into_iter().chain(differed.keys().copied()) {
-        match again(seed, stream)? {
-            Word::Explained(_) if differed.contains_key(&seed) => {
-                leave(seed, "what differed did not when it was played alone");
+        match (again(seed, stream)?, differed.get(&seed)) {
+            (Word::Explained(_), Some(Problem { expected, seen, .. })) => {
+                leave(seed, format!("not when it was played alone: expected {expected}, seen {seen}"));
             }
-            Word::Explained(shown) => sum.deviations.extend(shown),
-            Word::Unexplained { expected, seen, .. } => {
+            (Word::Explained(shown), None) => sum.deviations.extend(shown),
+            (Word::Unexplained { expected, seen, .. }, _) => {
                 sum.different.insert(seed, Problem { line: None, expected, seen });
             }
-            Word::Unknown(why) => leave(seed, why),
+            (Word::Unknown(why), _) => leave(seed, why.to_owned()),
         }
     }
     let mut differences = Vec::new();
@@ -140,7 +140,7 @@ pub fn random(
             continue;
         }
         let Some(conversation) = shrink(seed, stream)? else {
-            leave(seed, "what differed does not always");
+            leave(seed, format!("not always: expected {}, seen {}", problem.expected, problem.seen));
             continue;
         };
         let Problem { expected, seen, .. } = conversation.problem.clone();
@@ -185,6 +185,8 @@ fn play_batch(
         sum.observations += u64::try_from(observations.len()).unwrap_or(0);
         match word(&observations, &played, known) {
             Word::Explained(shown) => sum.deviations.extend(shown),
+            // Where the host kept peer or user waiting, what differs proves nothing.
+            Word::Unexplained { .. } if played.is_late() => sum.doubtful.push(*seed),
             Word::Unexplained { expected, seen, .. } => {
                 sum.different.insert(*seed, Problem { line: None, expected, seen });
             }

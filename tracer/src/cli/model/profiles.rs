@@ -125,6 +125,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         orphan_minisockets "An orphan in FIN-WAIT-2 is a minisocket with checks of its own (Linux).";
         late_fin_resets "A FIN out of order resets an orphan, as late text does (Linux).";
         window_by_progress "A window counts with an ACK of something new, and not where it only shrinks (Linux).";
+        predicted_window "Text in order that brings nothing else renews SND.WL1 (Linux, at times).";
         fin_ends_stream "Text held behind a FIN in order is dropped (Linux).";
         held_fin_merges "Text right behind a held FIN is counted with it (Linux, at times).";
         held_fin_ends_stream "Text held behind a held FIN is dropped (Linux, at times).";
