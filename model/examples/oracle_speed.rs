@@ -65,6 +65,7 @@ fn trace(pair: &Pair, side: Side) -> Vec<Observation> {
             What::Call(call, ..) => see(Kind::Call(*call)),
             What::Arrived(segment, _) => see(Kind::Received(*segment)),
             What::Sent(segment, _) => see(Kind::Sent(*segment)),
+            What::Icmp(error) => see(Kind::Icmp(*error)),
             What::Started(..) | What::Expired(..) | What::Told(_) | What::Note(_) => {}
         }
         if entry.before != entry.after {

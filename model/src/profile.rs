@@ -230,6 +230,9 @@ pub struct Profile {
     /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
     /// 3.2, drops it).
     pub timestamps_optional: bool,
+    /// A segment with none of SYN, ACK and RST is dropped before anything else, its number unlooked at (Linux:
+    /// `tcp_rcv_established`, `tcp_rcv_state_process`; 3.10.7.4, first, acknowledges it where it is unacceptable).
+    pub ackless_unanswered: bool,
     /// Text behind the number of the peer's FIN, in a segment that begins before it, resets (Linux:
     /// `tcp_rcv_state_process`).
     pub text_after_fin_resets: bool,
@@ -242,6 +245,9 @@ pub struct Profile {
     pub reset_at_edge: bool,
     /// TIME-WAIT has forgotten its user: a CLOSE with unread text resets nothing (Linux: `tcp_time_wait`).
     pub time_wait_without_user: bool,
+    /// In TIME-WAIT neither a reset that is not at RCV.NXT nor an ACK out of range draws a challenge (Linux:
+    /// `tcp_timewait_state_process`).
+    pub time_wait_unchallenged: bool,
     /// A reset right behind the last text held counts where SACK is agreed (Linux: `tcp_validate_incoming`).
     pub reset_behind_held: bool,
     /// An orphan in FIN-WAIT-2 is a minisocket (Linux: `tcp_timewait_state_process`): any reset in its window counts, ACKs
@@ -253,6 +259,9 @@ pub struct Profile {
     /// A window counts that comes with an ACK of something new, begins later than the last one, or beginning there offers
     /// more or nothing (Linux: `tcp_may_update_window`; 3.10.7.4, fifth, goes by SEG.SEQ first and takes less as well).
     pub window_by_progress: bool,
+    /// Text in order that brings nothing else makes its number the last window's (Linux: `tcp_rcv_established` on its fast
+    /// path, and whether it takes that depends on the memory that the socket has set aside).
+    pub predicted_window: bool,
     /// A FIN in order ends the stream, and what is held behind it is dropped (Linux: `tcp_data_queue`, `tcp_fin`).
     pub fin_ends_stream: bool,
     /// A FIN that was held does so too, whatever text of the same numbers is held (Linux: it depends on whether both lie
@@ -330,15 +339,18 @@ pub const RFC9293_LITERAL: Profile = Profile {
     fin_occupies: false,
     ack_floor_by_acked: false,
     timestamps_optional: false,
+    ackless_unanswered: false,
     text_after_fin_resets: false,
     second_fin_unanswered: false,
     second_fin_counts: false,
     reset_at_edge: false,
     time_wait_without_user: false,
+    time_wait_unchallenged: false,
     reset_behind_held: false,
     orphan_minisockets: false,
     late_fin_resets: false,
     window_by_progress: false,
+    predicted_window: false,
     fin_ends_stream: false,
     held_fin_ends_stream: false,
     held_fin_merges: false,
@@ -398,8 +410,8 @@ pub const LINUX: Profile = Profile {
     ..RFC9293_INTENT
 };
 
-/// Linux to the last segment that nobody sends: what an audit meets, which forges them, and the timing of its SYNs. The
-/// departures that the oracle names are those of [`LINUX`].
+/// Linux to the last segment that nobody sends: what an audit meets, which forges them, and the timing of its SYNs. Where
+/// it departs from [`RFC9293_INTENT`] the departure has a name ([`crate::oracle::DEPARTURES`]).
 pub const LINUX_IN_DETAIL: Profile = Profile {
     name: "linux-in-detail",
     keep_alive_resets: true,
@@ -409,11 +421,13 @@ pub const LINUX_IN_DETAIL: Profile = Profile {
     fin_occupies: true,
     ack_floor_by_acked: true,
     timestamps_optional: true,
+    ackless_unanswered: true,
     text_after_fin_resets: true,
     second_fin_unanswered: true,
     second_fin_counts: true,
     reset_at_edge: true,
     time_wait_without_user: true,
+    time_wait_unchallenged: true,
     reset_behind_held: true,
     orphan_minisockets: true,
     late_fin_resets: true,

@@ -98,6 +98,16 @@ impl Reassembly {
         self.fins().any(|fin| fin == number)
     }
 
+    /// Where the text ends that a FIN before `reached` became one with: the number right behind the FIN is held as text.
+    #[must_use]
+    pub fn end_behind_fin(&self, reached: Seq) -> Option<Seq> {
+        self.fins().filter(|fin| fin.lt(reached)).find_map(|fin| {
+            let behind = fin + 1;
+            let holds = |range: &&Range| range.start.le(behind) && behind.lt(range.end());
+            self.ranges().iter().find(holds).map(|range| range.end())
+        })
+    }
+
     fn fins(&self) -> impl Iterator<Item = Seq> {
         self.fin.into_iter().chain(self.later_fin)
     }

@@ -37,10 +37,11 @@ pub fn for_build() -> Result<Toolchain, Error> {
     Ok(toolchain)
 }
 
-/// What building for another target needs: that target's standard library.
-pub fn for_guest(target: &'static str) -> Result<(), Error> {
+/// What building for a guest needs: its target's standard library, and a C compiler for its machine, whose name is returned.
+pub fn for_guest(target: &'static str, machine: &str) -> Result<&'static str, Error> {
     let toolchain = for_build()?;
-    Ok(toolchain.ensure_target(target)?)
+    toolchain.ensure_target(target)?;
+    packages::for_guest(machine).map_err(Error::Packages)
 }
 
 /// What `cargo xtask check` needs.

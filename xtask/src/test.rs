@@ -22,7 +22,7 @@ use summary::{Outcome, Summary};
 const LIVE_PREFIX: &str = "live";
 
 /// Live tests that may fail and be run once more; when more fail, it was no accident.
-const SECOND_CHANCES: usize = 3;
+pub const SECOND_CHANCES: usize = 3;
 
 /// Set to `required` it turns a live test's "skipped: ..." into a failure.
 const LIVE_VARIABLE: &str = "TCP_TRACER_LIVE";

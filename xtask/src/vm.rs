@@ -1,26 +1,28 @@
 //! `cargo xtask vm`: boots stock Debian kernels in QEMU and runs the live tests on each.
 
 mod apt;
+mod boot;
 mod catalog;
+mod document;
 mod guest;
 mod initramfs;
 mod programs;
-mod report;
+mod record;
 mod store;
 mod types;
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use self::{
+    boot::{Boot, Heard, Set},
     catalog::{Arch, Kernel},
     guest::Guest,
     programs::{LONG_TIMERS, QUICK, Tests},
-    report::{Boot, Listener, Scope},
+    record::Record,
     store::Store,
 };
 use crate::{
@@ -40,7 +42,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     test: Vec<String>,
     /// Run only the tests that say most in some minutes
-    #[arg(long, conflicts_with = "test")]
+    #[arg(long, conflicts_with_all = ["test", "fast_clock"])]
     quick: bool,
     /// Boot every kernel of the matrix
     #[arg(long)]
@@ -58,7 +60,7 @@ pub struct Options {
     /// Download everything anew
     #[arg(long)]
     refresh: bool,
-    /// Write docs/kernels.md from the last run of each kernel here, the complete one if there was one
+    /// Write docs/kernels.md from the last run of each kernel, here or documented before; with --list without a boot
     #[arg(long)]
     document: bool,
     /// Boot nothing, and write the types of each kernel that the tests hold the agent's search against
@@ -80,6 +82,8 @@ pub enum Error {
     #[error(transparent)]
     Guest(#[from] guest::Error),
     #[error(transparent)]
+    Record(#[from] record::Error),
+    #[error(transparent)]
     File(#[from] file::Error),
     #[error("{failed} of {boots} boots failed; what the guests said is in {consoles}")]
     Failed { failed: usize, boots: usize, consoles: PathBuf },
@@ -91,7 +95,7 @@ pub enum Error {
 #[derive(Debug)]
 struct Gone {
     kernel: Kernel,
-    reason: store::Error,
+    reason: String,
 }
 
 /// Boots what was asked for, one kernel after the other, also after one has failed.
@@ -107,8 +111,10 @@ pub fn vm(options: &Options) -> Result<(), Error> {
 
 fn run(options: &Options) -> Result<(), Error> {
     let kernels = chosen(options);
+    let folder = cargo::workspace().join("target/vm");
     if options.list {
-        return list(&kernels);
+        list(&kernels)?;
+        return if options.document { write_document(&folder) } else { Ok(()) };
     }
     let mut architectures: Vec<_> = kernels.iter().map(|kernel| kernel.arch).collect();
     architectures.dedup();
@@ -121,9 +127,9 @@ fn run(options: &Options) -> Result<(), Error> {
     if options.types {
         return write_types(&store, &kernels);
     }
-    let folder = cargo::workspace().join("target/vm");
     fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
 
+    let tree = record::tree();
     let mut boots = Vec::new();
     for arch in architectures {
         let qemu = store.qemu(arch)?;
@@ -131,11 +137,11 @@ fn run(options: &Options) -> Result<(), Error> {
         let tests = Tests::build(arch)?;
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
             let image = &store.kernel(kernel)?;
-            for fast_clock in clocks(options) {
-                let console = folder.join(console_of(kernel, fast_clock, scope(options)));
+            for set in sets(options) {
+                let console = folder.join(format!("{}-{}-{}.console", kernel.tag, kernel.arch, set.name()));
                 let initramfs = console.with_extension("cpio");
-                let filters = filters(options, fast_clock);
-                programs::assemble(&tests, &userland, image, fast_clock, &filters, &initramfs)?;
+                let fast_clock = options.fast_clock || set == Set::LongTimers;
+                programs::assemble(&tests, &userland, image, fast_clock, &filters(options, set), &initramfs)?;
                 let guest = Guest {
                     arch,
                     image,
@@ -145,18 +151,20 @@ fn run(options: &Options) -> Result<(), Error> {
                     limit: Duration::from_secs(options.limit),
                     console: &console,
                 };
-                let boot = boot(kernel, scope(options), &guest);
+                let boot = boot(kernel, set, &guest);
                 // It is as large as everything in the guest.
                 fs::remove_file(&initramfs).map_err(failed("remove", &initramfs))?;
                 let boot = boot?;
                 println!("{boot}");
+                if set != Set::Chosen {
+                    record::write(&console.with_extension("json"), &[Record::new(&boot, &tree)])?;
+                }
                 boots.push(boot);
             }
         }
     }
     if options.document {
-        let page = cargo::workspace().join("docs/kernels.md");
-        fs::write(&page, report::document(&kept(&folder))).map_err(failed("write", &page))?;
+        write_document(&folder)?;
     }
     match boots.iter().filter(|boot| !boot.is_good()).count() {
         0 if options.all && !gone.is_empty() => Err(Error::Gone(gone.len())),
@@ -171,12 +179,40 @@ fn obtain(
     kernels: Vec<Kernel>,
     options: &Options,
 ) -> Result<(Vec<Kernel>, Vec<Gone>), store::Error> {
+    let (had, gone) = match download(store, &kernels, options) {
+        Err(reason) if options.kernel.is_empty() && !reason.is_of_one_kernel() => {
+            let (cached, others): (Vec<_>, Vec<_>) =
+                kernels.into_iter().partition(|kernel| matches!(Store::cached(kernel), Ok(Some(_))));
+            if cached.is_empty() {
+                return Err(reason);
+            }
+            println!("note: only kernels that are in the cache are booted: {reason}");
+            let had = if options.all { cached } else { both_ends(cached, |_| Ok::<_, store::Error>(true))? };
+            let gone = |kernel| Gone { kernel, reason: "it is not in the cache".to_owned() };
+            (had, others.into_iter().map(gone).collect())
+        }
+        downloaded => downloaded?,
+    };
+    for kernel in &had {
+        store.qemu(kernel.arch)?;
+        store.userland(kernel.arch)?;
+    }
+    Ok((had, gone))
+}
+
+fn download(
+    store: &Store,
+    kernels: &[Kernel],
+    options: &Options,
+) -> Result<(Vec<Kernel>, Vec<Gone>), store::Error> {
     let mut gone = Vec::new();
+    let mut last = None;
     let mut try_one = |kernel: &Kernel| match store.kernel(kernel) {
         Ok(_) => Ok(true),
         // Debian's suites move on, and leave a release behind.
         Err(reason) if reason.is_of_one_kernel() && options.kernel.is_empty() => {
-            gone.push(Gone { kernel: kernel.clone(), reason });
+            gone.push(Gone { kernel: kernel.clone(), reason: reason.to_string() });
+            last = Some(reason);
             Ok(false)
         }
         Err(reason) => Err(reason),
@@ -184,24 +220,17 @@ fn obtain(
     let had = if options.all || !options.kernel.is_empty() {
         let mut had = Vec::new();
         for kernel in kernels {
-            if try_one(&kernel)? {
-                had.push(kernel);
+            if try_one(kernel)? {
+                had.push(kernel.clone());
             }
         }
         had
     } else {
-        both_ends(kernels, &mut try_one)?
+        both_ends(kernels.to_vec(), &mut try_one)?
     };
-    for kernel in &had {
-        store.qemu(kernel.arch)?;
-        store.userland(kernel.arch)?;
-    }
-    match gone.pop() {
-        Some(last) if had.is_empty() => Err(last.reason),
-        last => {
-            gone.extend(last);
-            Ok((had, gone))
-        }
+    match last {
+        Some(reason) if had.is_empty() => Err(reason),
+        _ => Ok((had, gone)),
     }
 }
 
@@ -227,57 +256,33 @@ fn both_ends<E>(
     Ok(kernels)
 }
 
-fn boot(kernel: &Kernel, scope: Scope, guest: &Guest<'_>) -> Result<Boot, Error> {
+fn boot(kernel: &Kernel, set: Set, guest: &Guest<'_>) -> Result<Boot, Error> {
     eprintln!("== {kernel} ({}){}", guest.image.package, if guest.fast_clock { ", fast clock" } else { "" });
-    let mut listener = Listener::default();
+    let mut heard = Heard::default();
     let (ending, took) = guest.run(|line| {
         if line.starts_with("test ") {
             eprintln!("{line}");
         }
-        listener.hear(line);
+        heard.hear(line);
     })?;
-    let Listener { tally, doctor, .. } = listener;
     let package = guest.image.package.clone();
-    let boot = Boot {
-        kernel: kernel.clone(),
-        scope,
-        package,
-        fast_clock: guest.fast_clock,
-        ending,
-        took,
-        tally,
-        doctor,
-    };
-    let note = fs::File::options().append(true).open(guest.console);
-    note.and_then(|mut console| writeln!(console, "{}", boot.note()))
-        .map_err(failed("write", guest.console))?;
-    Ok(boot)
+    Ok(Boot { kernel: kernel.clone(), set, package, ending, took, heard })
 }
 
-/// The file that keeps what a guest said; runs of chosen tests do not replace complete ones.
-fn console_of(kernel: &Kernel, fast_clock: bool, scope: Scope) -> String {
-    let clock = if fast_clock { "-fast" } else { "" };
-    let tests = match scope {
-        Scope::Complete => "",
-        Scope::Quick => "-quick",
-        Scope::Chosen => "-chosen",
-    };
-    format!("{}-{}{clock}{tests}.console", kernel.tag, kernel.arch)
-}
-
-/// The last boots of the whole matrix: the complete one, else the quick one, as far as there was any.
-fn kept(folder: &Path) -> Vec<Boot> {
-    let read = |kernel: &Kernel, fast_clock, scope| {
-        let console = fs::read_to_string(folder.join(console_of(kernel, fast_clock, scope))).ok()?;
-        Boot::read(kernel.clone(), scope, fast_clock, &console)
-    };
-    let matrix = catalog::ARCHES.into_iter().flat_map(catalog::matrix);
-    matrix
-        .flat_map(|kernel| {
-            let whole = read(&kernel, false, Scope::Complete).or_else(|| read(&kernel, false, Scope::Quick));
-            whole.into_iter().chain(read(&kernel, true, Scope::Complete))
-        })
-        .collect()
+/// Puts what was kept of the boots here to what is documented already, and makes the page of it.
+fn write_document(folder: &Path) -> Result<(), Error> {
+    let docs = cargo::workspace().join("docs");
+    let kept = docs.join("kernels.json");
+    let mut records = record::read(&kept)?;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "json") {
+            records.extend(record::read(&entry.path())?);
+        }
+    }
+    let records = record::latest(records);
+    record::write(&kept, &records)?;
+    let page = docs.join("kernels.md");
+    Ok(fs::write(&page, document::document(&records)).map_err(failed("write", &page))?)
 }
 
 fn chosen(options: &Options) -> Vec<Kernel> {
@@ -292,32 +297,24 @@ fn chosen(options: &Options) -> Vec<Kernel> {
     catalog::matrix(arch)
 }
 
-fn scope(options: &Options) -> Scope {
-    match options.test.is_empty() {
-        true if options.quick => Scope::Quick,
-        true => Scope::Complete,
-        false => Scope::Chosen,
+/// What to boot each kernel for. The long timers have a boot of their own.
+fn sets(options: &Options) -> Vec<Set> {
+    if !options.test.is_empty() {
+        vec![Set::Chosen]
+    } else if options.quick {
+        vec![Set::Quick]
+    } else if options.fast_clock {
+        vec![Set::LongTimers]
+    } else {
+        vec![Set::Complete, Set::LongTimers]
     }
 }
 
-/// The clocks to boot with: as the machine has it, and running fast.
-fn clocks(options: &Options) -> Vec<bool> {
-    if options.fast_clock {
-        vec![true]
-    } else if scope(options) == Scope::Complete {
-        vec![false, true]
-    } else {
-        vec![false]
-    }
-}
-
-fn filters(options: &Options, fast_clock: bool) -> Vec<&str> {
-    if options.quick {
-        QUICK.to_vec()
-    } else if fast_clock && options.test.is_empty() {
-        vec![LONG_TIMERS]
-    } else {
-        options.test.iter().map(String::as_str).collect()
+fn filters(options: &Options, set: Set) -> Vec<&str> {
+    match set {
+        Set::Quick => QUICK.to_vec(),
+        Set::LongTimers => vec![LONG_TIMERS],
+        Set::Complete | Set::Chosen => options.test.iter().map(String::as_str).collect(),
     }
 }
 
@@ -383,11 +380,12 @@ mod tests {
     #[test]
     fn the_long_timers_get_a_boot_of_their_own() {
         let options = |words: &[&str]| Cli::parse_from(["vm"].iter().chain(words)).options;
-        assert_eq!(clocks(&options(&[])), [false, true]);
-        assert_eq!(clocks(&options(&["--test", "churn"])), [false]);
-        assert_eq!(clocks(&options(&["--quick"])), [false]);
-        assert_eq!(filters(&options(&["--quick"]), false), QUICK);
-        assert_eq!(filters(&options(&[]), true), [LONG_TIMERS]);
-        assert!(filters(&options(&[]), false).is_empty());
+        assert_eq!(sets(&options(&[])), [Set::Complete, Set::LongTimers]);
+        assert_eq!(sets(&options(&["--test", "churn", "--fast-clock"])), [Set::Chosen]);
+        assert_eq!(sets(&options(&["--quick"])), [Set::Quick]);
+        assert_eq!(sets(&options(&["--fast-clock"])), [Set::LongTimers]);
+        assert_eq!(filters(&options(&["--quick"]), Set::Quick), QUICK);
+        assert_eq!(filters(&options(&[]), Set::LongTimers), [LONG_TIMERS]);
+        assert!(filters(&options(&[]), Set::Complete).is_empty());
     }
 }

@@ -64,6 +64,10 @@ pub enum DeviationId {
     LateFinResets,
     ResetAtEdge,
     UnreadInTimeWait,
+    SecondFinCounts,
+    AcklessUnanswered,
+    TimeWaitUnchallenged,
+    WindowBeyondField,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -119,7 +123,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 62] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -823,6 +827,55 @@ impl Deviation {
             why: "When the connection has reached TIME-WAIT and text is still unread, close() sends no reset to show \
                   the loss: the socket has handed the connection over to a minisocket and is closed itself.",
             operator: "Read to the end before close().",
+        },
+        Self {
+            id: DeviationId::SecondFinCounts,
+            name: "second-fin-counts",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 eighth",
+            requirement: None,
+            function: "tcp_data_queue, tcp_fin",
+            why: "Another FIN of the peer, right behind its first one and in a segment that begins before that, moves \
+                  RCV.NXT on by one. The RFC stays in its state, with RCV.NXT where the first FIN put it.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::AcklessUnanswered,
+            name: "ackless-unanswered",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first",
+            requirement: None,
+            function: "tcp_rcv_established, tcp_rcv_state_process",
+            why: "A segment with none of SYN, ACK and RST is dropped before its sequence number is looked at. The RFC \
+                  looks at the number first, and acknowledges a segment that is not acceptable.",
+            operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::TimeWaitUnchallenged,
+            name: "time-wait-unchallenged",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 second and fifth; RFC 5961 sections 3.2 and 5.2",
+            requirement: None,
+            function: "tcp_timewait_state_process",
+            why: "In TIME-WAIT a reset in the window that is not exactly at RCV.NXT is dropped without the challenge ACK \
+                  that asks for an exact one, and the range of ACKs is not looked at. Nothing is lost: the connection is \
+                  over, and its end comes by itself.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::WindowBeyondField,
+            name: "window-beyond-field",
+            standing: Standing::Permitted,
+            seen: Seen::Wire,
+            clause: "3.3.1; 3.10.7.4 first; RFC 7323 section 2.2",
+            requirement: None,
+            function: "tcp_select_window",
+            why: "Without window scaling the receive window may grow beyond 65,535 octets, which is all that the header \
+                  field can tell; text beyond that edge, which the peer was never offered, is taken.",
+            operator: "Nothing to do; no honest peer sends it.",
         },
     ];
 }

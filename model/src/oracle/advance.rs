@@ -91,7 +91,7 @@ impl Candidate {
                         self.dues.owe(segment, by);
                         self.acknowledged();
                     } else if stimulus {
-                        self.want_ack(by);
+                        self.want_ack(terms, by);
                     }
                 }
                 // The user may have gone unseen long before.
@@ -101,7 +101,7 @@ impl Candidate {
             }
         }
         if self.tcb.timers.has(Timer::DelayedAck) && stimulus {
-            self.want_ack(by);
+            self.want_ack(terms, by);
         }
         if before.0 == State::SynSent && self.tcb.state.is_synchronized() && self.tcb.in_flight() {
             // What went out on a SYN and was not taken goes out again at once (RFC 7413, 4.1.3).

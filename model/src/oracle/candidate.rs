@@ -69,6 +69,8 @@ pub struct Candidate {
     pub(super) gone: (Seq, Seq),
     /// Octets that came at RCV.NXT and that the window, as far as it was told, did not take.
     pub(super) refused: u32,
+    /// The window that was told last is the most that its field can tell.
+    pub(super) full_field: bool,
     /// How many unseen events it supposes.
     pub(super) guesses: u16,
     /// Until when a reset may belong to a connection that nobody knew.
@@ -99,6 +101,7 @@ impl Candidate {
             offer: Options::default(),
             gone: (Seq(0), Seq(0)),
             refused: 0,
+            full_field: false,
             guesses: 0,
             resets_until: 0,
             duplicates: 0,

@@ -88,6 +88,8 @@ pub(super) enum Duty {
     None,
     /// For a segment that was dropped. Linux limits these (`tcp_invalid_ratelimit`).
     Should,
+    /// A challenge (RFC 5961) that no limit holds back.
+    Challenge,
     /// For text, FIN or SYN.
     Must,
 }
@@ -97,7 +99,9 @@ impl Candidate {
         self.dues.as_slice()
     }
 
-    pub(super) fn want_ack(&mut self, by: u64) {
+    pub(super) fn want_ack(&mut self, terms: &Terms, by: u64) {
+        // An endpoint that throttles its challenges has a count of its own (RFC 5961, section 7).
+        let challenge = if terms.profile.limits.challenges.is_none() { Duty::Challenge } else { Duty::None };
         let duty = self.last.as_slice().iter().fold(Duty::None, |duty, rule| {
             duty.max(match rule {
                 Rule::Txt1
@@ -109,6 +113,7 @@ impl Candidate {
                 | Rule::Fin6
                 | Rule::Seq2t
                 | Rule::SegSs6 => Duty::Must,
+                Rule::Seq2 | Rule::Rst1 | Rule::Syn2 | Rule::TwSyn2 | Rule::Ack1 => challenge,
                 Rule::Seq3 | Rule::Seq4 | Rule::Ack14 => Duty::Should,
                 _ => Duty::None,
             })
@@ -165,6 +170,9 @@ impl Candidate {
                 return Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq });
             }
             if self.ack_by < now {
+                if self.duty == Duty::Challenge {
+                    return Err(Mismatch::NoChallenge { expected: self.tcb.rcv.nxt });
+                }
                 if self.duty == Duty::Must || !terms.allows(Departures::UNANSWERED) {
                     return Err(Mismatch::NoAck { expected: self.tcb.rcv.nxt });
                 }

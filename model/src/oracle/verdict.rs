@@ -128,6 +128,11 @@ pub enum Mismatch {
         /// What it should have acknowledged.
         expected: Seq,
     },
+    /// A challenge ACK did not come (RFC 5961).
+    NoChallenge {
+        /// What it should have acknowledged.
+        expected: Seq,
+    },
     /// A segment that was owed did not come.
     NoSegment {
         /// Its control bits.
@@ -260,6 +265,7 @@ impl fmt::Display for Mismatch {
             Self::UnwantedReset => f.write_str("a reset that nothing asked for"),
             Self::Option => f.write_str("options that were not agreed"),
             Self::NoAck { expected } => write!(f, "no ACK of {expected}"),
+            Self::NoChallenge { expected } => write!(f, "no challenge ACK of {expected}"),
             Self::NoSegment { flags, seq } => write!(f, "no {flags} at {seq}"),
             Self::TooEarly { timer, earliest } => {
                 write!(f, "{} before {} ms", timer.name(), earliest / 1_000)

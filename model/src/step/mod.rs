@@ -222,7 +222,7 @@ impl Step<'_> {
         self.stop_all();
         let (config, remote) = (self.tcb.config, self.tcb.listen_remote);
         self.send_nothing();
-        let Some(former) = self.tcb.former else {
+        let Some(former) = self.tcb.former.filter(|_| self.profile.reopen_falls_back) else {
             *self.tcb = Tcb::listening(config, remote);
             return;
         };

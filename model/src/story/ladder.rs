@@ -81,6 +81,7 @@ impl<'a> Ladder<'a> {
                 self.beside(at, side, &format!("{}{change}{error}", call_name(*call)));
                 self.note_rules(side, &trail.to_string());
             }
+            What::Icmp(error) => self.beside(at, side, &format!("ICMP error: {error:?}{change}")),
             What::Expired(timer, trail) => {
                 let mut text = format!("{} timer expires{change}", timer.name());
                 if let Some(after) = self.again(index, *timer) {

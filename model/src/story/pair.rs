@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::effect::{Delivery, Done, Effect, Effects, Signal};
-use crate::event::{Call, CallError, Event, Timer};
+use crate::event::{Call, CallError, Event, IcmpError, Timer};
 use crate::profile::Profile;
 use crate::rule::Trail;
 use crate::segment::Segment;
@@ -92,6 +92,8 @@ pub enum What {
     Sent(Segment, Fate),
     /// A segment arrived; from the story itself when it was injected.
     Arrived(Segment, Trail),
+    /// An ICMP error arrived.
+    Icmp(IcmpError),
     /// A timer expired.
     Expired(Timer, Trail),
     /// A timer was set, to expire after so many microseconds.
@@ -215,6 +217,11 @@ impl Pair {
         self.happen(to, &Event::Arrives(segment));
     }
 
+    /// An ICMP error that is about this end's connection.
+    pub fn icmp(&mut self, to: Side, error: IcmpError) {
+        self.happen(to, &Event::Icmp(error));
+    }
+
     /// A remark in the ladder.
     pub fn note(&mut self, text: &str) {
         self.record(Side::A, self.state(Side::A), What::Note(text.to_string()));
@@ -313,7 +320,7 @@ impl Pair {
             Event::Call(call) => What::Call(call, out.reply().unwrap_or(Ok(Done::Ok)), trail),
             Event::Arrives(segment) => What::Arrived(segment, trail),
             Event::Expires(timer) => What::Expired(timer, trail),
-            Event::Icmp(_) => What::Note(String::from("ICMP error")),
+            Event::Icmp(error) => What::Icmp(error),
             Event::Transmit => What::Note(String::from("may transmit")),
         };
         self.record(side, before, what);

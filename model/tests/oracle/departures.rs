@@ -1,6 +1,7 @@
 //! What Linux does in detail, told as conversations: under the profile that has the switch they conform, under `linux` the
 //! switch is named as a departure, and where departures are not allowed a rule is broken.
 
+use model::event::IcmpError;
 use model::oracle::{Departures, Tap, Verdict, Violation};
 use model::profile::{LINUX, LINUX_IN_DETAIL, RFC9293_INTENT};
 use model::story::{Fate, Pair, Side};
@@ -52,6 +53,26 @@ fn departs(name: &str, violation: &str, play: fn(&mut Pair) -> Side) {
     for profile in [LINUX, RFC9293_INTENT] {
         assert_eq!(broken(play, &profile), violation, "{}", profile.name);
     }
+}
+
+/// Where the RFC's own throttle leaves it to the endpoint whether it answers (RFC 5961, section 7).
+#[track_caller]
+fn departs_from_linux(name: &str, violation: &str, play: fn(&mut Pair) -> Side) {
+    for profile in [LINUX_IN_DETAIL, RFC9293_INTENT] {
+        assert_eq!(named(play, &profile), "-", "{}", profile.name);
+    }
+    assert_eq!(named(play, &LINUX), name);
+    assert_eq!(broken(play, &LINUX), violation);
+}
+
+/// What every Linux does, not only in detail.
+#[track_caller]
+fn departs_from_the_rfc(name: &str, violation: &str, play: fn(&mut Pair) -> Side) {
+    for profile in [LINUX_IN_DETAIL, LINUX] {
+        assert_eq!(named(play, &profile), "-", "{}", profile.name);
+    }
+    assert_eq!(named(play, &RFC9293_INTENT), name);
+    assert_eq!(broken(play, &RFC9293_INTENT), violation);
 }
 
 /// Nothing that this end sends arrives.
@@ -174,4 +195,209 @@ fn the_timeout_of_a_syn_does_not_double_at_first() {
         pair.run_for(40_000_000);
         Side::A
     });
+}
+
+#[test]
+fn a_segment_without_ack_is_dropped_unlooked_at() {
+    departs("ackless_unanswered", "in ESTABLISHED: no ACK of 301; rules seq-3 tmo-dack", |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::NONE, 90_000, 0).text(10));
+        Side::A
+    });
+}
+
+#[test]
+fn another_fin_of_a_segment_that_begins_earlier_moves_rcv_nxt_on() {
+    departs(
+        "second_fin_counts",
+        "in CLOSE-WAIT: ACK 303 instead of 302; rules seq-5 ack-5 ack-7 fin-5",
+        |pair| {
+            pair.establish();
+            pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 301, 101));
+            pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 301, 101).text(1));
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn a_fin_in_order_drops_what_is_held_behind_it() {
+    departs("fin_ends_stream", "in ESTABLISHED: nothing leads to CLOSE-WAIT; rules ack-5 txt-1", |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 401, 101).text(50));
+        pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 301, 101).text(100));
+        Side::A
+    });
+}
+
+#[test]
+fn a_reset_right_behind_held_text_counts() {
+    departs("reset_behind_held", "in ESTABLISHED: nothing leads to CLOSED; rules seq-6 rst-1", |pair| {
+        let config = Config { sack: true, ..Pair::CONFIG };
+        pair.call(Side::B, Call::listen(config));
+        pair.call(Side::A, Call::connect(config));
+        pair.settle();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 401, 101).text(50));
+        // Elsewhere in the window a reset is challenged.
+        pair.inject(Side::A, Segment::new(Flags::RST, 501, 0));
+        pair.inject(Side::A, Segment::new(Flags::RST, 451, 0));
+        Side::A
+    });
+}
+
+#[test]
+fn a_minisocket_takes_a_fin_whatever_it_acknowledges() {
+    departs("orphan_minisockets", "in FIN-WAIT-2: nothing leads to TIME-WAIT; rules ack-1", |pair| {
+        pair.establish();
+        unheard(pair, Side::B);
+        pair.call(Side::A, Call::CLOSE_BOTH);
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 102));
+        pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 301, 1_102));
+        Side::A
+    });
+}
+
+#[test]
+fn a_fin_out_of_order_resets_an_orphan() {
+    departs("late_fin_resets", "in FIN-WAIT-1: nothing leads to CLOSED; rules seq-6 ack-5 ack-7", |pair| {
+        pair.establish();
+        unheard(pair, Side::A);
+        pair.call(Side::A, Call::CLOSE_BOTH);
+        pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 311, 101));
+        Side::A
+    });
+}
+
+#[test]
+fn a_window_that_only_shrinks_is_not_taken() {
+    departs(
+        "window_by_progress",
+        "in ESTABLISHED: text beyond the window: 100 octets fit; rules send-5",
+        |pair| {
+            pair.establish();
+            unheard(pair, Side::A);
+            pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).window(500));
+            pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).window(100));
+            pair.call(Side::A, Call::send(400));
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn the_reset_of_an_abort_lies_at_the_edge_of_a_window_taken_back() {
+    departs("reset_at_edge", "in CLOSED: SEQ 601 instead of 1101; rules abort-3", |pair| {
+        pair.establish();
+        unheard(pair, Side::A);
+        pair.call(Side::A, Call::send(1_000));
+        pair.inject(Side::A, Segment::new(Flags::ACK, 302, 101).window(500));
+        pair.call(Side::A, Call::Abort);
+        Side::A
+    });
+}
+
+#[test]
+fn a_close_in_time_wait_with_unread_text_resets_nothing() {
+    departs("time_wait_without_user", "in CLOSED: no RST at 102; rules close-11", |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).text(10));
+        pair.call(Side::A, Call::CLOSE);
+        pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 311, 102));
+        pair.call(Side::A, Call::CLOSE_BOTH);
+        Side::A
+    });
+}
+
+#[test]
+fn a_reopened_time_wait_that_fails_is_gone() {
+    departs_from_the_rfc(
+        "reopen_falls_back",
+        "in TIME-WAIT: LISTEN entered instead of TIME-WAIT; rules rst-2",
+        |pair| {
+            pair.call(Side::B, Call::listen(Pair::CONFIG));
+            pair.call(Side::A, Call::connect(Pair::CONFIG));
+            pair.settle();
+            pair.call(Side::B, Call::CLOSE);
+            pair.settle();
+            pair.call(Side::A, Call::CLOSE);
+            pair.settle();
+            unheard(pair, Side::B);
+            pair.inject(Side::B, Segment::new(Flags::SYN, 90_000, 0));
+            pair.inject(Side::B, Segment::new(Flags::RST, 90_001, 0));
+            Side::B
+        },
+    );
+}
+
+#[test]
+fn an_empty_segment_at_the_right_edge_is_taken() {
+    departs_from_the_rfc(
+        "empty_at_edge",
+        "in FIN-WAIT-1: nothing leads to FIN-WAIT-2; rules seq-3",
+        |pair| {
+            pair.establish();
+            unheard(pair, Side::A);
+            pair.call(Side::A, Call::CLOSE);
+            pair.inject(Side::A, Segment::new(Flags::ACK, 301 + 8_000, 102));
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn a_hard_icmp_error_ends_no_open_connection() {
+    departs_from_the_rfc(
+        "hard_icmp_aborts",
+        "in CLOSED: no transition from ESTABLISHED to CLOSED; rules seg-ss-6",
+        |pair| {
+            pair.establish();
+            pair.icmp(Side::A, IcmpError::Hard);
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn a_soft_icmp_error_ends_an_attempt() {
+    departs_from_the_rfc(
+        "soft_icmp_aborts_opening",
+        "in SYN-SENT: nothing leads to CLOSED; rules open-2",
+        |pair| {
+            unheard(pair, Side::A);
+            pair.call(Side::A, Call::connect(Pair::CONFIG));
+            pair.icmp(Side::A, IcmpError::Soft);
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn the_timeout_of_text_may_be_a_fifth_of_a_second() {
+    departs_from_the_rfc(
+        "rto_min",
+        "in ESTABLISHED: retransmit before 980 ms; rules send-5 tmo-rtx",
+        |pair| {
+            pair.establish();
+            unheard(pair, Side::A);
+            pair.call(Side::A, Call::send(10));
+            pair.run_for(2_000_000);
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn a_reset_in_time_wait_draws_no_challenge() {
+    departs_from_linux(
+        "time_wait_unchallenged",
+        "in TIME-WAIT: no challenge ACK of 302; rules seq-6 rst-1",
+        |pair| {
+            pair.establish();
+            pair.call(Side::A, Call::CLOSE);
+            pair.settle();
+            pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 301, 102));
+            pair.inject(Side::A, Segment::new(Flags::RST, 401, 0));
+            Side::A
+        },
+    );
 }

@@ -25,6 +25,7 @@ pub fn of(pair: &Pair, side: Side) -> Vec<Observation> {
             What::Call(call, ..) => see(Kind::Call(*call)),
             What::Arrived(segment, _) => see(Kind::Received(*segment)),
             What::Sent(segment, _) => see(Kind::Sent(*segment)),
+            What::Icmp(error) => see(Kind::Icmp(*error)),
             What::Expired(..) | What::Started(..) | What::Told(_) | What::Note(_) => {}
         }
         if before != after {

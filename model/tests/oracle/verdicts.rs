@@ -443,6 +443,26 @@ fn a_crossed_syn_ack_with_options_of_its_own_is_a_departure() {
     assert_eq!(violation(crossed(Departures::NONE)).mismatch, Mismatch::Option);
 }
 
+#[test]
+fn a_window_may_be_larger_than_its_field_can_tell() {
+    let tcb = support::tcb(State::FinWait1);
+    let judged = |allowed, window: u16| {
+        let mut oracle = Oracle::<8>::new(&RFC9293_INTENT, Tap::FULL).allowing(allowed);
+        oracle.adopt(&tcb, 0);
+        let told = Segment::new(Flags::ACK, tcb.snd.nxt.0, tcb.rcv.nxt.0).window(window);
+        oracle.observe(&seen(1_000, Kind::Sent(told)));
+        // The ACK of the FIN lies beyond the edge that was told.
+        let beyond = tcb.rcv.nxt + u32::from(window) + 10;
+        let ack = Segment::new(Flags::ACK, beyond.0, tcb.snd.nxt.0);
+        let taken = oracle.observe(&seen(2_000, Kind::Received(ack)));
+        (taken.class(), oracle.observe(&seen(2_000, moves(State::FinWait1, State::FinWait2))))
+    };
+    let (taken, moved) = judged(Departures::ALL, 65_535);
+    assert_eq!((taken, &*moved.to_string()), ("conforming", "deviation (window beyond its field: -)"));
+    assert!(judged(Departures::NONE, 65_535).1.is_violation());
+    assert!(judged(Departures::ALL, 65_000).1.is_violation(), "the field could have told more");
+}
+
 /// The next incarnation begins beyond the numbers of the one that waited (MAY-2).
 #[test]
 fn a_reopened_time_wait_goes_on_beyond_its_old_numbers() {

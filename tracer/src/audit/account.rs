@@ -106,13 +106,15 @@ impl Account {
     }
 
     /// The peer has just sent a FIN on a connection without a user. It turns the minisocket of an orphan into TIME_WAIT,
-    /// and no hook tells: the kernel's listing does.
-    pub fn fin_for_orphan(&mut self, ports: Ports) {
-        if is_in_time_wait(ports) {
+    /// and no hook tells: the kernel's listing does. True when it shows TIME_WAIT.
+    pub fn fin_for_orphan(&mut self, ports: Ports) -> bool {
+        let shows = is_in_time_wait(ports);
+        if shows {
             let time = now();
             self.book.listed.insert(ports, time);
             self.book.found(time, ports);
         }
+        shows
     }
 
     /// The changes so far, in the order in which they were told; a minisocket's end may be told late.

@@ -24,6 +24,8 @@ use crate::{
     tracker::Hooks,
 };
 
+use super::world::{Stamping, WorldError};
+
 /// Why there is no stream.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
@@ -33,6 +35,9 @@ pub enum StreamError {
     /// The programs.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The times of packets, which the events are compared with.
+    #[error(transparent)]
+    Stamping(#[from] WorldError),
 }
 
 type Subscribers = Mutex<HashMap<u64, mpsc::Sender<Event>>>;
@@ -43,6 +48,8 @@ pub struct Stream {
     shared: Arc<Shared>,
     /// The hooks that deliver.
     pub visible: Hooks,
+    /// Events and packets are to be told in one order.
+    _stamping: Stamping,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -71,6 +78,7 @@ impl Stream {
     ///
     /// [`StreamError`] when state transitions cannot be traced.
     pub fn start() -> Result<Self, StreamError> {
+        let stamping = Stamping::start()?;
         let types = Types::of_running_kernel()?;
         let (attached, maps) = Attached::new(&types, Options::default())?;
         let visible = attached.visible();
@@ -82,7 +90,7 @@ impl Stream {
                 .spawn(move || read(&shared, &attached, maps.records))
                 .ok()
         };
-        Ok(Self { shared, visible, reader })
+        Ok(Self { shared, visible, _stamping: stamping, reader })
     }
 
     /// From now on, what happens in the namespace with this cookie.

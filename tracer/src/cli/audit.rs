@@ -13,7 +13,7 @@ use std::{
 use crate::audit::{
     report::{
         WriteError,
-        model::{Outcome, Report, RequirementVerdict},
+        model::{Outcome, Report, RequirementVerdict, Undecided},
         write,
     },
     run::{AuditError, Config, Done, Progress, audit, scenarios},
@@ -76,6 +76,9 @@ pub enum Error {
 
 const FINDINGS: u8 = 3;
 const INCONCLUSIVE: u8 = 4;
+
+/// Conversations without a verdict that are named; all of them are in `report.json`.
+const UNDECIDED: usize = 10;
 
 /// Audits, says how it goes on standard error and what came of it on standard output.
 ///
@@ -204,6 +207,9 @@ fn summary(report: &Report) -> String {
             report.unexplained_conversations(),
             random.inconclusive
         );
+        for Undecided { seed, why } in random.undecided.iter().take(UNDECIDED) {
+            let _ = writeln!(out, "  seed {seed} has no verdict: {why}");
+        }
     }
     if !report.deviations.is_empty() {
         let names: Vec<&str> = report.deviations.iter().map(|deviation| deviation.name.as_str()).collect();

@@ -6,7 +6,8 @@ use model::{
     EDGES, Inconclusive, Rule, State, Verdict,
     contradiction::{CONTRADICTIONS, Decision},
     linux::{CloseCause, Code, Deviation, Seen, Standing, ViolationRule},
-    profile::Profile,
+    oracle::{DEPARTURES, Departure},
+    profile::{LINUX_IN_DETAIL, Profile},
     requirement::REQUIREMENTS,
     story::{Story, What, stories},
 };
@@ -145,10 +146,14 @@ fn reference() -> Vec<Entry> {
     let switches = switches(&first).into_iter().enumerate().map(|(at, switch)| {
         let of =
             |profile: &Profile| Some(format!("{} in {}", switches(profile).get(at)?.value, profile.name));
-        let values: Vec<_> = Profile::ALL.iter().filter_map(of).collect();
+        // What only audits meet has a profile of its own.
+        let values: Vec<_> = Profile::ALL.iter().chain([&LINUX_IN_DETAIL]).filter_map(of).collect();
+        let linux = DEPARTURES.iter().find(|departure| departs(departure, switch.name));
+        let linux = linux.and_then(|departure| departure.linux);
         let settles =
             switch.contradiction().map(|number| ("settles", format!("contradiction {number}").into()));
         let mut more = vec![("values", values.join(", ").into())];
+        more.extend(linux.map(|id| ("deviation", id.name().into())));
         more.extend(settles);
         Entry { more, ..entry(switch.name, Kind::Switch, switch.meaning) }
     });
@@ -162,6 +167,11 @@ fn reference() -> Vec<Entry> {
         Entry { more, ..entry(id, Kind::Contradiction, contradiction.one) }
     });
     states.chain(rules).chain(requirements).chain(switches).chain(contradictions).collect()
+}
+
+/// True when this departure turns the switch.
+fn departs(departure: &Departure, switch: &str) -> bool {
+    departure.name.split([':', ',']).any(|name| name.trim() == switch)
 }
 
 /// By number; there is none with the number 0.
@@ -200,8 +210,7 @@ fn reported() -> Vec<Entry> {
         .iter()
         .map(|rule| Entry { clause: Some(rule.clause), ..entry(rule.id, Kind::Edge, rule.cause) });
     let deviations = Deviation::ALL.iter().map(|deviation| {
-        let Deviation { id: _, name, standing, seen, clause, requirement, function, why, operator } =
-            *deviation;
+        let Deviation { id, name, standing, seen, clause, requirement, function, why, operator } = *deviation;
         let standing = match standing {
             Standing::Departs => "deviation: the RFC asks for something else",
             Standing::Permitted => "conforming: the RFC leaves room for it, it is only noted",
@@ -212,17 +221,21 @@ fn reported() -> Vec<Entry> {
             Seen::Handshake => "the life of a half-open request, or the time that a handshake took",
             Seen::Wire => "segments or results of system calls only, which the agent does not watch",
         };
-        Entry {
-            more: vec![
-                ("verdict", standing.into()),
-                ("seen in", seen.into()),
-                ("kernel", function.into()),
-                ("operator", operator.into()),
-            ],
-            requirement,
-            clause: Some(clause),
-            ..entry(name, Kind::Deviation, why)
+        let switches: Vec<_> = DEPARTURES
+            .iter()
+            .filter(|departure| departure.linux == Some(id))
+            .map(|departure| departure.name)
+            .collect();
+        let mut more = vec![
+            ("verdict", standing.into()),
+            ("seen in", seen.into()),
+            ("kernel", function.into()),
+            ("operator", operator.into()),
+        ];
+        if !switches.is_empty() {
+            more.push(("oracle", switches.join(", ").into()));
         }
+        Entry { more, requirement, clause: Some(clause), ..entry(name, Kind::Deviation, why) }
     });
     let violations = ViolationRule::ALL
         .iter()

@@ -41,6 +41,8 @@ enum What {
     Requirements(TableArgs),
     /// Where RFC 9293 contradicts itself or is silent, and what the model does about it.
     Contradictions(TableArgs),
+    /// Where Linux departs from RFC 9293 segment by segment, and the kernel function that does it.
+    Departures(TableArgs),
     /// The profiles, switch by switch.
     Profiles(TableArgs),
     /// Says what the id of a rule, an edge, a requirement or a switch means; the same as `tcp-tracer explain`.
@@ -129,6 +131,7 @@ pub fn run(args: &Args) -> Result<(), ModelError> {
         What::Rules(args) => print(tables::rules(), args, width)?,
         What::Requirements(args) => print(tables::requirements(), args, width)?,
         What::Contradictions(args) => print(tables::contradictions(), args, width)?,
+        What::Departures(args) => print(tables::departures(), args, width)?,
         What::Profiles(args) => print(profiles::table(), args, width)?,
         What::Explain(args) => return Ok(explain::run(args)?),
         What::Dot(args) => diagram(args, Language::Dot),

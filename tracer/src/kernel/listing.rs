@@ -95,7 +95,7 @@ impl Lister {
     #[must_use]
     pub fn list(&self, only: Option<&HashSet<u64>>) -> Snapshot {
         let mut snapshot = Snapshot { from: clock::now(), ..Snapshot::default() };
-        for namespace in netns::all().into_values() {
+        for namespace in netns::everywhere().into_values() {
             match self.list_one(&namespace, only, &mut snapshot) {
                 Ok(Some(netns)) => snapshot.namespaces.push(netns),
                 Ok(None) => {}

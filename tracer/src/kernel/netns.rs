@@ -27,33 +27,83 @@ pub struct Namespace {
     handle: File,
 }
 
-/// Every namespace that a process lives in or that is mounted under `/run/netns`, by inode.
+/// Every namespace that a process lives in or that is mounted, by inode.
 ///
-/// A namespace held only by a file descriptor or a socket is not found. What cannot be opened, since its process has
-/// just ended or the agent may not, is left out.
+/// One that is held otherwise is found by [`everywhere`]. What cannot be opened, since its process has just ended or the
+/// agent may not, is left out.
 #[must_use]
 pub fn all() -> BTreeMap<u64, Namespace> {
     let mut found = BTreeMap::new();
-    let processes = entries("/proc")
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
-        })
-        .map(|path| path.join("ns/net"));
-    for path in processes.chain(entries("/run/netns")) {
-        // Most processes share a namespace: look at the inode before opening anything.
-        let Ok(metadata) = fs::metadata(&path) else { continue };
-        if found.contains_key(&metadata.ino()) {
-            continue;
-        }
-        if let Ok(namespace) = Namespace::open(&path) {
-            found.insert(namespace.inode, namespace);
-        }
-    }
+    let processes = processes().map(|path| path.join("ns/net"));
+    add(&mut found, processes.chain(entries("/run/netns")).chain(mounted()));
     found
 }
 
-fn entries(directory: &str) -> impl Iterator<Item = PathBuf> {
+/// As [`all`], with those that only a thread lives in or a file descriptor holds: a look at each of them on the host. One
+/// that nothing but a socket holds is not found.
+#[must_use]
+pub fn everywhere() -> BTreeMap<u64, Namespace> {
+    let mut found = all();
+    let threads = processes().flat_map(|path| entries(path.join("task"))).map(|path| path.join("ns/net"));
+    let descriptors = processes().flat_map(|path| entries(path.join("fd")));
+    let descriptors = descriptors.filter(|path| fs::read_link(path).is_ok_and(|target| may_be_one(&target)));
+    add(&mut found, threads.chain(descriptors));
+    found
+}
+
+/// What a file descriptor is open to, by its name: to follow any link could reach into a file system that does not answer.
+/// One that was opened by a mount has that mount's name, and `/` when it is gone.
+fn may_be_one(target: &Path) -> bool {
+    let name = target.as_os_str().as_encoded_bytes();
+    name == b"/" || name.starts_with(b"net:[") || name.windows(5).any(|part| part == b"netns")
+}
+
+fn add(found: &mut BTreeMap<u64, Namespace>, paths: impl Iterator<Item = PathBuf>) {
+    for path in paths {
+        // Most processes share a namespace: look at the inode before opening anything.
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if !metadata.is_file() || found.contains_key(&metadata.ino()) {
+            continue;
+        }
+        match Namespace::open(&path) {
+            Ok(namespace) if namespace.is_one() => {
+                found.insert(namespace.inode, namespace);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn processes() -> impl Iterator<Item = PathBuf> {
+    entries("/proc").filter(|path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+    })
+}
+
+fn entries(directory: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// Where network namespaces are mounted, as container engines do each in a folder of its own.
+fn mounted() -> Vec<PathBuf> {
+    fs::read_to_string("/proc/self/mountinfo").map_or_else(|_| Vec::new(), |table| mounts(&table))
+}
+
+/// proc_pid_mountinfo(5): the fourth field is the root of the mount, the fifth where it is.
+fn mounts(table: &str) -> Vec<PathBuf> {
+    let namespaces = table.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        root.starts_with("net:[").then(|| PathBuf::from(unescaped(point)))
+    });
+    namespaces.collect()
+}
+
+/// Blanks and backslashes are written in octal there.
+fn unescaped(path: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .into_iter()
+        .fold(path.to_owned(), |path, (octal, character)| path.replace(octal, character))
 }
 
 impl Namespace {
@@ -86,6 +136,12 @@ impl Namespace {
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// True when the file stands for a network namespace indeed.
+    fn is_one(&self) -> bool {
+        // SAFETY: this request takes no argument and writes nothing; another file than a namespace's does not know it.
+        unsafe { libc::ioctl(self.handle.as_raw_fd(), NS_GET_NSTYPE) == libc::CLONE_NEWNET }
     }
 
     /// True for the namespace of the calling thread.
@@ -138,16 +194,19 @@ pub enum FindError {
 pub fn find(name: &str) -> Result<Namespace, FindError> {
     let not_found = |tried| FindError::NotFound { name: name.to_owned(), tried };
     let open = |path: &Path| {
-        Namespace::open(path).map_err(|error| not_found(format!("{}: {error}", path.display())))
+        let found = Namespace::open(path).map_err(|error| error.to_string());
+        found
+            .and_then(|found| found.is_one().then_some(found).ok_or("not a network namespace".to_owned()))
+            .map_err(|error| not_found(format!("{}: {error}", path.display())))
     };
     if name.contains('/') {
         return open(Path::new(name));
     }
     let named = Path::new("/run/netns").join(name);
     match name.parse() {
-        Ok(inode) if !named.exists() => all()
+        Ok(inode) if !named.exists() => everywhere()
             .remove(&inode)
-            .ok_or_else(|| not_found("no process lives in it and /run/netns does not hold it".to_owned())),
+            .ok_or_else(|| not_found("no thread lives in it, and no mount or open file holds it".to_owned())),
         _ => open(&named),
     }
 }
@@ -201,6 +260,9 @@ fn cookie() -> io::Result<u64> {
     if done == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
 }
 
+/// include/uapi/linux/nsfs.h: `_IO(0xb7, 0x3)`.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+
 /// include/uapi/asm-generic/socket.h; the same on every architecture that the agent supports.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
@@ -225,7 +287,18 @@ fn has_cookies() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FindError, find};
+    use std::path::PathBuf;
+
+    use super::{FindError, find, mounts};
+
+    #[test]
+    fn mounted_namespaces_are_those_whose_root_is_one() {
+        let table = "29 1 254:0 / / rw,relatime - ext4 /dev/root rw\n\
+                     61 24 0:4 net:[4026532240] /run/docker/netns/a\\040b rw - nsfs nsfs rw\n\
+                     62 24 0:4 mnt:[4026532241] /run/mnt rw shared:9 - nsfs nsfs rw\n\
+                     63 24 0:4 net:[4026532242]\n";
+        assert_eq!(mounts(table), [PathBuf::from("/run/docker/netns/a b")]);
+    }
 
     #[test]
     fn a_namespace_by_path_and_by_inode() {
@@ -237,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_not_found() {
-        for name in ["no-such-namespace", "/proc/self/ns/no-such", "1"] {
+        for name in ["no-such-namespace", "/proc/self/ns/no-such", "/proc/self/ns/mnt", "/dev/null", "1"] {
             assert!(matches!(find(name), Err(FindError::NotFound { .. })), "{name}");
         }
     }

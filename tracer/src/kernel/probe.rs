@@ -107,7 +107,7 @@ impl Probe {
             trial,
             symbols: found(handlers),
             callers: found(callers),
-            namespaces: netns::all().len(),
+            namespaces: netns::everywhere().len(),
             lockdown: read("/sys/kernel/security/lockdown").and_then(|text| lockdown_mode(&text)),
             jit: read("/proc/sys/net/core/bpf_jit_enable"),
             stats_enabled: read("/proc/sys/kernel/bpf_stats_enabled"),

@@ -33,10 +33,10 @@ impl Tracker {
 
     /// The first event of a minisocket that only a listing has shown tells its address.
     pub(super) fn place_timewait(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        let SocketId { cookie, address, .. } = event.socket;
-        if self.unplaced == 0 || cookie == 0 || address == 0 || !self.timewaits.contains_key(&cookie) {
+        let Some(cookie) = self.listed_as(event).filter(|cookie| self.timewaits.contains_key(cookie)) else {
             return;
-        }
+        };
+        let address = event.socket.address;
         if self.timewaits.contains_key(&address) {
             // The end of the one before was lost.
             self.end_timewait(event, TimewaitEnd::Unknown, each);
@@ -50,10 +50,10 @@ impl Tracker {
 
     /// As [`place_timewait`](Self::place_timewait), for a half-open request.
     pub(super) fn place_request(&mut self, event: &Event, each: &mut impl FnMut(Step<'_>)) {
-        let SocketId { cookie, address, .. } = event.socket;
-        if self.unplaced == 0 || cookie == 0 || address == 0 || !self.requests.contains_key(&cookie) {
+        let Some(cookie) = self.listed_as(event).filter(|cookie| self.requests.contains_key(cookie)) else {
             return;
-        }
+        };
+        let address = event.socket.address;
         if self.requests.contains_key(&address) {
             self.end_request(event, false, each);
         }
@@ -61,6 +61,23 @@ impl Tracker {
             self.unplaced -= usize::from(!known.placed);
             known.placed = true;
             self.requests.insert(address, known);
+        }
+    }
+
+    /// The cookie by which a listing may have shown the minisocket of this event without its address.
+    fn listed_as(&self, event: &Event) -> Option<u64> {
+        let SocketId { cookie, address, netns } = event.socket;
+        if self.unplaced == 0 || address == 0 {
+            return None;
+        }
+        if cookie != 0 { Some(cookie) } else { self.overtaken.get(&(netns, event.flow)).copied() }
+    }
+
+    /// A listing has shown this minisocket; what happened to it before may be told only now.
+    fn overtakes(&mut self, event: &Event) {
+        if event.socket.address == 0 {
+            self.unplaced += 1;
+            self.overtaken.insert((event.socket.netns, event.flow), event.socket.cookie);
         }
     }
 
@@ -101,9 +118,8 @@ impl Tracker {
         if name == 0 || self.requests.contains_key(&name) || !self.has_room() {
             return;
         }
-        let request = Request::adopted(event, from);
-        self.unplaced += usize::from(!request.placed);
-        self.requests.insert(name, request);
+        self.requests.insert(name, Request::adopted(event, from));
+        self.overtakes(event);
         self.books.enter(LinuxState::NewSynRecv, event.flow.family, event.socket.netns);
         each(Step { event, connection: None, kind: StepKind::RequestBegun });
     }
@@ -126,9 +142,8 @@ impl Tracker {
             return;
         }
         if self.has_room() {
-            let timewait = Timewait::adopted(event, substate, from);
-            self.unplaced += usize::from(!timewait.placed);
-            self.timewaits.insert(name, timewait);
+            self.timewaits.insert(name, Timewait::adopted(event, substate, from));
+            self.overtakes(event);
             self.books.enter_minisocket(substate, event.flow.family, event.socket.netns);
             each(Step { event, connection: None, kind: StepKind::TimewaitBegun { path: None, substate } });
         }

@@ -18,6 +18,7 @@ mod timewait;
 mod transition;
 
 use hashbrown::HashMap;
+use model::linux::TimeWaitKind;
 use tracer_ebpf::Hook;
 
 pub use self::{
@@ -36,7 +37,7 @@ use self::{
     timewait::Timewait,
 };
 use crate::{
-    event::{Event, SocketId, TimerAction, What},
+    event::{Event, Flow, SocketId, TimerAction, What},
     step::{HandshakeResult, Step, StepKind, Untimed},
 };
 
@@ -71,6 +72,11 @@ pub struct Tracker {
     requests: HashMap<u64, Request>,
     /// Minisockets that a listing has shown by their cookie, and no event by their address.
     unplaced: usize,
+    /// The cookies of those by namespace and ends, until what happened before they were listed has been told: nobody had
+    /// asked for their cookies then, and those events have none.
+    overtaken: HashMap<(u64, Flow), u64>,
+    /// Timewait minisockets of sockets without a cookie, by namespace and ends, until their socket shows CLOSE.
+    nameless: HashMap<(u64, Flow), TimeWaitKind>,
     /// The first listing was complete then.
     listed: u64,
     /// What has ended since a listing was begun that is not complete yet.
@@ -94,6 +100,8 @@ impl Tracker {
             timewaits: HashMap::new(),
             requests: HashMap::new(),
             unplaced: 0,
+            overtaken: HashMap::new(),
+            nameless: HashMap::new(),
             listed: 0,
             ended: None,
             cpus: Cpus::default(),
@@ -161,6 +169,9 @@ impl Tracker {
     /// empty; while events come, they are the clock, so that a late reader draws no early conclusions.
     pub fn flush(&mut self, now: u64, each: &mut impl FnMut(Step<'_>)) {
         let now = if std::mem::replace(&mut self.quiet, true) { now } else { self.latest };
+        if now > self.listed && !self.overtaken.is_empty() {
+            self.overtaken = HashMap::new();
+        }
         for number in self.cpus.numbers() {
             let is_over = |time: u64| time.saturating_add(PENDING) <= now;
             let slot = self.cpus.get(number);

@@ -65,11 +65,17 @@ impl Timewait {
         }
     }
 
+    /// True when the event may be one of this minisocket. Before somebody has asked for a cookie there is none: then it was
+    /// listed after the event, and the address is all that there is.
+    fn may_be_of(&self, event: &Event) -> bool {
+        self.cookie == event.socket.cookie || event.socket.cookie == 0
+    }
+
     /// True when the peer's FIN has come since the last look.
     pub(super) fn convert(&mut self, event: &Event, substate: LinuxState, books: &mut Books) -> bool {
         let converts = self.substate != LinuxState::TimeWait
             && substate == LinuxState::TimeWait
-            && self.cookie == event.socket.cookie;
+            && self.may_be_of(event);
         if converts {
             books.convert_minisocket(self.family, self.netns);
             self.substate = substate;
@@ -103,7 +109,7 @@ impl Tracker {
             let is_early = event.time < known.since;
             let is_birth = action == TimerAction::Started
                 && cancelled.is_none()
-                && known.cookie == event.socket.cookie
+                && known.may_be_of(event)
                 && !known.whole;
             if is_birth && (is_early || event.time < self.listed) {
                 known.whole = true;
@@ -114,7 +120,7 @@ impl Tracker {
                 return;
             }
         }
-        if known.is_some_and(|known| known.cookie != event.socket.cookie) {
+        if known.is_some_and(|known| !known.may_be_of(event)) {
             // The end of the one before was lost.
             self.end_timewait(event, TimewaitEnd::Unknown, each);
         }
@@ -190,13 +196,27 @@ impl Tracker {
 
     /// Tells the connection that a minisocket takes its place, and asks it where it comes from.
     fn hand_over(&mut self, event: &Event, substate: LinuxState) -> Option<TimewaitPath> {
-        let id = self.connections.find(key(&event.socket)?)?;
-        let connection = self.connections.get_mut(id)?;
-        connection.timewait_created = Some(match substate {
+        let kind = match substate {
             LinuxState::TimeWait => TimeWaitKind::TimeWait,
             _ => TimeWaitKind::FinWait2,
-        });
+        };
+        if event.socket.cookie == 0 {
+            self.nameless.insert((event.socket.netns, event.flow), kind);
+            return None;
+        }
+        let id = self.connections.find(key(&event.socket)?)?;
+        let connection = self.connections.get_mut(id)?;
+        connection.timewait_created = Some(kind);
         path_of(connection, substate, event.time)
+    }
+
+    /// As [`hand_over`](Self::hand_over), where no cookie joins the two: the socket asks when it shows CLOSE.
+    pub(super) fn take_over(&mut self, event: &Event, id: u32) {
+        if let Some(kind) = self.nameless.remove(&(event.socket.netns, event.flow))
+            && let Some(connection) = self.connections.get_mut(id)
+        {
+            connection.timewait_created = Some(kind);
+        }
     }
 
     /// The timer was cancelled, and what came next on that CPU was neither its expiry nor a restart.
@@ -245,6 +265,10 @@ impl Tracker {
         self.unplaced -= usize::from(!ended.placed);
         if let Some(names) = &mut self.ended {
             names.timewait(ended.cookie, name);
+        }
+        if !self.nameless.is_empty() {
+            // The CLOSE of its socket was lost.
+            self.nameless.remove(&(ended.netns, event.flow));
         }
         self.books.leave_minisocket(ended.substate, ended.family, ended.netns);
         let lived = ended.whole.then(|| event.time.saturating_sub(ended.since));

@@ -95,6 +95,10 @@ impl Tracker {
         each: &mut impl FnMut(Step<'_>),
     ) {
         let listener_closed = self.cpus.get(cpu).listener_closed;
+        if event.socket.cookie == 0 && matches!((transition.from, transition.to), (FinWait2 | Closing, Close))
+        {
+            self.take_over(event, id);
+        }
         let Some(known) = self.connections.get(id) else { return };
         let opens = transition.from == Close && matches!(transition.to, SynSent | Listen);
         let cloned = transition == Transition::new(Listen, SynRecv) && (first || known.state != Listen);
@@ -466,8 +470,7 @@ fn history_of(
     History {
         same_call,
         listener_closed,
-        // A minisocket is joined by its cookie.
-        timewait_visible: event.socket.cookie != 0 && whole(Hook::TimerStart),
+        timewait_visible: whole(Hook::TimerStart),
         resets_visible: whole(Hook::ReceiveReset) && whole(Hook::SendReset),
         ..known.history()
     }

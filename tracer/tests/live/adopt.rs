@@ -1,7 +1,10 @@
 //! Sockets that are older than the agent, in several namespaces and in every state.
 
 use std::{
+    fs::File,
     net::{Shutdown, SocketAddr, SocketAddrV4, TcpListener},
+    os::fd::AsFd,
+    sync::mpsc::channel,
     thread,
     time::Duration,
 };
@@ -9,7 +12,10 @@ use std::{
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
 };
+
+use tracer::kernel::netns;
 
 use crate::support::{
     agent::Agent,
@@ -68,6 +74,34 @@ fn sockets_of_every_namespace_are_counted_by_state() {
     until(Duration::from_secs(5), || books::agree_by_state(&mut agent));
     let minisockets = agent.metrics().count("tcptracer_fin_wait2_minisockets", &[]);
     assert!(minisockets >= 4, "{minisockets} FIN_WAIT2 minisockets");
+}
+
+#[test]
+fn a_namespace_that_only_a_descriptor_or_a_thread_holds_is_found() {
+    let Some(_turn) = turn(&[]) else { return };
+    let by_descriptor = Namespace::new();
+    by_descriptor.lose_its_name();
+    let by_thread = Namespace::new();
+    let inodes = [by_descriptor.inode(), by_thread.inode()];
+    let (inside, goes_in) = channel();
+    let (stays, may_leave) = channel::<()>();
+    thread::scope(|scope| {
+        // Dropped when the test has failed, too.
+        let _stays = stays;
+        let handle = File::open(format!("/run/netns/{}", by_thread.name())).expect("its file");
+        scope.spawn(move || {
+            move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network)).expect("setns");
+            drop(handle);
+            inside.send(()).expect("the test waits");
+            let _ = may_leave.recv();
+        });
+        goes_in.recv().expect("a thread inside");
+        drop(by_thread);
+        let all = netns::all();
+        assert!(!inodes.iter().any(|inode| all.contains_key(inode)), "no process lives there");
+        let everywhere = netns::everywhere();
+        assert!(inodes.iter().all(|inode| everywhere.contains_key(inode)), "{everywhere:?}");
+    });
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn ordered_connections_are_all_conforming_and_the_books_balance() {
 /// Runs a load in a new namespace (TIME_WAIT would use up the ports and buckets of an old one), and judges it when
 /// nobody else on the host used TCP meanwhile: only then can figures be compared to the last one.
 fn run(agent: &mut Agent, load: Load, judge: impl Fn(&mut Agent, &Round<'_>)) {
+    let mut others = Vec::new();
     for _ in 0..3 {
         let namespace = Namespace::new();
         let start = Moment::settled(agent);
@@ -65,19 +66,26 @@ fn run(agent: &mut Agent, load: Load, judge: impl Fn(&mut Agent, &Round<'_>)) {
         load.run(&namespace);
         let end = Moment::settled(agent);
         let after = programs::firings(agent.pid());
-        if !end.kernel.same_namespaces(&start.kernel) || end.since(&start).adopted() != 0 {
+        if !end.kernel.same_namespaces(&start.kernel) {
+            others.push("a network namespace came or went".to_owned());
             continue;
         }
         let change = end.since(&start);
         let own = counters::of(&namespace);
-        if ["Tcp.ActiveOpens", "Tcp.PassiveOpens"].iter().any(|name| change.kernel(name) != own[*name]) {
+        let opens = ["Tcp.ActiveOpens", "Tcp.PassiveOpens"];
+        let elsewhere = opens.map(|name| change.kernel(name) - own[name]);
+        if elsewhere != [0, 0] || change.adopted() != 0 {
+            others.push(format!(
+                "opened elsewhere: {elsewhere:?}; steps of sockets older than the agent: {}",
+                change.adopted()
+            ));
             continue;
         }
         let fired = after.iter().map(|(program, count)| (program.clone(), count - before[program])).collect();
         judge(agent, &Round { load, change, own, fired });
         return;
     }
-    panic!("others on this host used TCP in each of three attempts: {load:?}");
+    panic!("others on this host used TCP in each of three attempts at {load:?}: {others:?}");
 }
 
 impl Round<'_> {

@@ -17,7 +17,7 @@ use crate::support::{
     namespace::Namespace,
     peer::{self, Peer},
     process::run,
-    silence, turn,
+    seen, silence, turn,
     wait::until,
 };
 
@@ -83,6 +83,14 @@ fn refused_by_a_closed_port() {
             assert_eq!(connect_fails(namespace, address), ErrorKind::ConnectionRefused);
         }
     });
+    // Without a socket older kernels do not announce it.
+    let sent = bench.agent.metrics().count("tcptracer_resets_total", &[("direction", "sent")]);
+    let told = if sent == 0 {
+        "not seen by the tracepoint tcp_send_reset"
+    } else {
+        "seen by the tracepoint tcp_send_reset"
+    };
+    seen("the RST that a closed port answers with", told);
 }
 
 #[test]

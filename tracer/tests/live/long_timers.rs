@@ -4,7 +4,8 @@
 use std::{
     io::ErrorKind,
     net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use crate::support::{
@@ -14,7 +15,7 @@ use crate::support::{
     forge::{Forger, SYN},
     load::{Ending, Family, Held, Load},
     namespace::Namespace,
-    silence, turn,
+    seen, silence, turn,
     wait::until,
 };
 
@@ -24,11 +25,16 @@ const MINUTE: f64 = 60.0;
 /// How late the timer wheel may be for a minute: 512 ticks, at the 250 ticks a second of Debian's kernels (kernel/time/timer.c).
 const LATE: f64 = 2.2;
 
-/// Waits until the namespace has no minisocket any more.
-fn until_none_waits(namespace: &Namespace) {
+/// Waits until the namespace has no minisocket any more. Meanwhile the agent is asked now and then: else it would close our
+/// connection to it, which leaves a minisocket as well.
+fn until_none_waits(namespace: &Namespace, agent: &mut Agent) {
     until(Duration::from_secs(90), || match counters::of(namespace)["sockstat.tw"] {
         0 => Ok(()),
-        left => Err(format!("{left} minisockets")),
+        left => {
+            sleep(Duration::from_secs(1));
+            drop(agent.metrics());
+            Err(format!("{left} minisockets"))
+        }
     });
 }
 
@@ -43,7 +49,7 @@ fn time_wait_lasts_a_minute_and_expires() {
     for (family, ending) in [(Family::Ipv4, Ending::Client), (Family::Ipv6, Ending::Server)] {
         Load { connections: EACH, lanes: 1, family, ending, exchanges: 1 }.run(&namespace);
     }
-    until_none_waits(&namespace);
+    until_none_waits(&namespace, &mut agent);
     let end = Moment::quiet(&mut agent);
     let change = end.since(&start);
     change.assert_healthy();
@@ -72,7 +78,7 @@ fn an_orphan_in_fin_wait2_is_given_up_after_a_minute() {
         COUNT => Ok(()),
         found => Err(format!("{found} minisockets")),
     });
-    until_none_waits(&namespace);
+    until_none_waits(&namespace, &mut agent);
     let end = Moment::quiet(&mut agent);
     let change = end.since(&start);
     change.assert_healthy();
@@ -95,7 +101,9 @@ fn a_syn_is_repeated_to_the_last_and_then_given_up() {
     namespace.sysctl("net/ipv4/tcp_syn_retries", "6");
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
+    let begin = Instant::now();
     let error = namespace.enter(|| TcpStream::connect(silence::SILENT).expect_err("nobody answers"));
+    let given_up = begin.elapsed().as_secs();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let end = Moment::quiet(&mut agent);
     let change = end.since(&start);
@@ -105,6 +113,10 @@ fn a_syn_is_repeated_to_the_last_and_then_given_up() {
     assert_eq!(ours, kernel);
     // Newer kernels repeat it four times at intervals that do not grow before they count (tcp_syn_linear_timeouts).
     assert!(kernel == 6 || kernel == 10, "{kernel} repetitions");
+    seen(
+        "a SYN that nobody answers, at the default tcp_syn_retries",
+        format!("sent {kernel} times more, given up after {given_up} s"),
+    );
 }
 
 #[test]
@@ -119,16 +131,22 @@ fn a_syn_ack_is_repeated_to_the_last_and_then_given_up() {
     let mut agent = Agent::start();
     let start = Moment::quiet(&mut agent);
     let before = counters::sockets()["syn_recv"];
+    let begin = Instant::now();
     Forger::new(&namespace).send(SocketAddrV4::new(*silence::SILENT.ip(), 9), here, SYN, 1000);
     assert_eq!(counters::sockets()["syn_recv"], before + 1);
     until(Duration::from_secs(100), || match counters::sockets()["syn_recv"] {
         now if now == before => Ok(()),
         now => Err(format!("{now} half-open requests")),
     });
+    let given_up = begin.elapsed().as_secs();
     let end = Moment::quiet(&mut agent);
     let change = end.since(&start);
     change.assert_healthy();
     assert_eq!(change.handshakes("server", "timeout"), 1);
     let (kernel, ours) = repeated(&namespace, &change, "tcptracer_synack_retransmits_total");
     assert_eq!((kernel, ours), (5, 5));
+    seen(
+        "a SYN,ACK that nobody answers, at the default tcp_synack_retries",
+        format!("given up after {given_up} s"),
+    );
 }

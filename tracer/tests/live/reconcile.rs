@@ -11,12 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     agent::{self, Agent},
+    counters,
     forge::{Forger, RST, SYN},
     guest::{patience, share},
     load::{Ending, Family, Held, Load},
     metrics::Metrics,
     namespace::Namespace,
-    programs, silence, turn,
+    programs, seen, silence, turn,
     wait::until,
 };
 
@@ -113,6 +114,9 @@ fn nothing_differs_in_old_and_new_namespaces() {
         [],
         "a namespace that is younger than the agent, CLOSE_WAIT included"
     );
+    let counts_close_wait = counters::of(&new)["Tcp.CurrEstab"] != 0;
+    let states = if counts_close_wait { "ESTABLISHED and CLOSE_WAIT" } else { "ESTABLISHED alone" };
+    seen("the kernel's own counter Tcp.CurrEstab counts", states);
 
     new.sysctl("net/ipv4/tcp_max_tw_buckets", "10");
     Load { connections: 100, lanes: 1, family: Family::Ipv4, ending: Ending::Server, exchanges: 0 }.run(&new);

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::{
     agent::{BINARY, finish},
-    guest::share,
+    guest::{patience, share},
     load::{Ending, Family, Load},
     mixed::Mixed,
     namespace::Namespace,
@@ -48,7 +48,7 @@ impl Recorder {
 
     fn said(&mut self) -> String {
         let mut stderr = self.0.child().stderr.take().expect("a pipe");
-        self.0.wait(Duration::from_secs(20)).expect("the end of the recorder");
+        self.0.wait(patience(Duration::from_secs(20))).expect("the end of the recorder");
         let mut said = String::new();
         std::io::Read::read_to_string(&mut stderr, &mut said).expect("what it said");
         said
@@ -157,14 +157,14 @@ fn a_recorder_that_slept_lost_much_and_accuses_nobody() {
 fn a_full_disk_is_said_and_what_was_written_can_be_judged() {
     let Some(_turn) = turn(&["unshare", "mount"]) else { return };
     let (namespace, scratch) = (Namespace::new(), Scratch::new("full"));
-    // A disk of 256 KiB, which nobody else sees.
-    let script = "mount -t tmpfs -o size=256k none \"$0\" && \"$1\" record \"$0/full.rec\" --duration 60; status=$?; \
+    // A disk of 64 KiB, which nobody else sees.
+    let script = "mount -t tmpfs -o size=64k none \"$0\" && \"$1\" record \"$0/full.rec\" --duration 60; status=$?; \
                   cp \"$0/full.rec\" \"$0.rec\"; exit $status";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script]).arg(scratch.path()).arg(BINARY);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut recorder = Recorder(Process::start(&mut command, Signal::KILL));
-    sleep(Duration::from_secs(4));
+    sleep(patience(Duration::from_secs(4)));
     for ending in [Ending::Client, Ending::Server, Ending::Client] {
         load(ending).run(&namespace);
     }

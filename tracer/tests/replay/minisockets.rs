@@ -548,6 +548,30 @@ fn a_listing_that_overtakes_the_birth_does_not_count_it_twice() {
     watch.books_balance();
 }
 
+/// Before Linux 5.12.
+#[test]
+fn without_cookies_a_socket_and_its_minisocket_are_joined_by_their_ends() {
+    for (room, skipped) in [(true, 0), (false, 1)] {
+        let mut host = Host::new();
+        let mut client = established(&mut host);
+        host.close(&mut client);
+        host.fin_acknowledged(&mut client);
+        host.fin_received(&mut client);
+        if room {
+            let timewait = host.time_wait(&mut client, TimeWait);
+            host.wait(60 * SECOND);
+            host.expire(&timewait);
+        } else {
+            host.goes(&mut client, Close);
+        }
+        host.events.iter_mut().for_each(|event| event.socket.cookie = 0);
+        let watch = Watch::of(&host.events);
+        assert_eq!(watch.count(|kind| *kind == StepKind::TimewaitSkipped), skipped);
+        assert_eq!(watch.ends().len(), 1 - skipped);
+        watch.books_balance();
+    }
+}
+
 #[test]
 fn time_wait_that_the_kernel_skips_is_said() {
     let mut host = Host::new();

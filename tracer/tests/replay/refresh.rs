@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::linux::LinuxState::{self, *};
 use tracer::{
-    event::{Event, Family, TimerAction, What},
+    event::{Event, Family, SocketId, TimerAction, What},
     step::{HandshakeResult, Role, StepKind, TimewaitEnd, Untimed},
     tracker::Listing,
 };
@@ -198,6 +198,39 @@ fn a_request_that_is_listed_by_its_cookie_becomes_a_child() {
         panic!("{:?}", watch.handshakes())
     };
     assert!(duration.is_ok(), "the first SYN+ACK's own time: {duration:?}");
+    watch.books_balance();
+}
+
+/// The listing comes before the stream at the start. What nobody had asked for a cookie has none in the stream.
+#[test]
+fn what_began_without_a_cookie_is_what_the_listing_shows() {
+    let (mut host, mut watch) = (Host::new(), Watch::new());
+    let listener = host.listen(Family::Ipv4, 80);
+    let (timewait, shown) = listed(&mut host, TimeWait);
+    let now = host.now;
+    host.now = timewait.born;
+    let id = SocketId { cookie: 0, ..timewait.id };
+    host.timewait_timer(&Minisocket { id, ..timewait.clone() }, TimerAction::Started);
+    let mut request = host.request(&listener, 50_000);
+    let stream = std::mem::take(&mut host.events);
+    host.now = now;
+    request.id.cookie = 77;
+    host.exists(request.id, request.flow, NewSynRecv, true);
+    without_addresses(&mut host.events);
+    watch.adopt(&[shown, host.events.remove(0)]).see(&stream);
+    assert_eq!((watch.sockets(TimeWait), watch.sockets(NewSynRecv)), (1, 1));
+    assert_eq!(watch.count(|kind| matches!(kind, StepKind::TimewaitBegun { .. })), 1);
+    assert_eq!(watch.count(|kind| *kind == StepKind::RequestBegun), 1);
+
+    host.accept(&listener, &request);
+    host.wait(60 * SECOND);
+    host.expire(&timewait);
+    watch.flush(host.now).see(&host.events);
+    let [(TimeWait, TimewaitEnd::Expired, Some(_))] = watch.ends()[..] else { panic!("{:?}", watch.ends()) };
+    let [(Role::Server, HandshakeResult::Established, Ok(_))] = watch.handshakes()[..] else {
+        panic!("{:?}", watch.handshakes())
+    };
+    assert_eq!((watch.sockets(TimeWait), watch.sockets(NewSynRecv)), (0, 0));
     watch.books_balance();
 }
 

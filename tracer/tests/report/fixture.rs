@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use model::requirement::REQUIREMENTS;
 use tracer::audit::report::model::{
     Answer, Conversation, Decided, Deviation, Entry, Evidence, Family, Finding, Grid, Kernel, Matrix,
-    Outcome, Problem, Random, Report, Requirement, RequirementVerdict, Scenario, Segment, Settings, VERSION,
-    Verdict, What,
+    Outcome, Problem, Random, Report, Requirement, RequirementVerdict, Scenario, Segment, Settings,
+    Undecided, VERSION, Verdict, What,
 };
 
 /// Text that breaks whatever does not escape it.
@@ -44,6 +44,7 @@ pub fn report() -> Report {
             conversations: 1_000,
             observations: 12_345,
             inconclusive: 2,
+            undecided: vec![Undecided { seed: 9, why: "no room for every explanation".into() }],
             duration_ms: 4_200,
             transitions: BTreeMap::from([("ESTABLISHED>CLOSE-WAIT".into(), 321)]),
             differences: vec![Conversation {

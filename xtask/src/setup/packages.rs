@@ -5,7 +5,7 @@ use std::{fmt, fs::File, path::Path, process::Command};
 
 use crate::{command, privilege};
 
-/// A program and where it comes from.
+/// A program, or a file by its whole path, and where it comes from.
 struct Program {
     name: &'static str,
     /// Debian's and Ubuntu's package.
@@ -37,6 +37,36 @@ const BENCH: Needs = Needs {
     programs: &[
         Program { name: "ip", package: "iproute2", service: None },
         Program { name: "bpftrace", package: "bpftrace", service: None },
+    ],
+};
+
+const CC: Needs = Needs {
+    who: "building for this machine's guests misses",
+    programs: &[Program { name: "cc", package: "gcc", service: None }],
+};
+
+/// Crates bring C code, which includes the C library's headers.
+const CC_AARCH64: Needs = Needs {
+    who: "building for aarch64 misses",
+    programs: &[
+        Program { name: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", service: None },
+        Program {
+            name: "/usr/aarch64-linux-gnu/include/stdlib.h",
+            package: "libc6-dev-arm64-cross",
+            service: None,
+        },
+    ],
+};
+
+const CC_X86_64: Needs = Needs {
+    who: "building for x86_64 misses",
+    programs: &[
+        Program { name: "x86_64-linux-gnu-gcc", package: "gcc-x86-64-linux-gnu", service: None },
+        Program {
+            name: "/usr/x86_64-linux-gnu/include/stdlib.h",
+            package: "libc6-dev-amd64-cross",
+            service: None,
+        },
     ],
 };
 
@@ -101,6 +131,19 @@ pub fn for_bench() -> Availability {
     ensure(&BENCH)
 }
 
+/// A C compiler whose objects run on the machine: its name.
+pub fn for_guest(machine: &str) -> Result<&'static str, Missing> {
+    let needs = match machine {
+        own if own == std::env::consts::ARCH => &CC,
+        "aarch64" => &CC_AARCH64,
+        _ => &CC_X86_64,
+    };
+    match ensure(needs) {
+        Availability::Complete => Ok(needs.programs[0].name),
+        Availability::Missing(missing) => Err(missing),
+    }
+}
+
 /// Installs the packages of the missing programs, if this is Debian (or Ubuntu) and we are root.
 fn ensure(needs: &Needs) -> Availability {
     if missing(needs).is_empty() {
@@ -125,7 +168,11 @@ fn ensure(needs: &Needs) -> Availability {
 }
 
 fn missing(needs: &Needs) -> Vec<&'static Program> {
-    needs.programs.iter().filter(|program| command::find(program.name).is_none()).collect()
+    let is_there = |name: &str| match Path::new(name) {
+        path if path.is_absolute() => path.is_file(),
+        _ => command::find(name).is_some(),
+    };
+    needs.programs.iter().filter(|program| !is_there(program.name)).collect()
 }
 
 fn distinct(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {

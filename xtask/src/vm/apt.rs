@@ -29,7 +29,10 @@ pub enum Error {
     NoKeyring,
     #[error(transparent)]
     File(#[from] file::Error),
-    #[error("Debian's package lists cannot be loaded from {mirror}: {said}")]
+    #[error(
+        "Debian's package lists cannot be loaded from {mirror}: {said}. Kernels that are in the cache boot without a network: \
+         `cargo xtask vm --list` shows them"
+    )]
     Lists { mirror: String, said: String },
     #[error("Debian's archive does not give {packages}: {said}")]
     Refused { packages: String, said: String },
@@ -194,9 +197,14 @@ fn listen(command: &mut Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("E: ")).collect();
-    let said = if errors.is_empty() { said.trim().to_owned() } else { errors.join("; ") };
-    Err(if said.is_empty() { output.status.to_string() } else { said })
+    let errors: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
+    Err(match errors.as_slice() {
+        // Without a network each index fails alike.
+        [first, others @ ..] if others.len() > 1 => format!("{first} (and {} errors more)", others.len()),
+        [_, ..] => errors.join("; "),
+        [] if said.trim().is_empty() => output.status.to_string(),
+        [] => said.trim().to_owned(),
+    })
 }
 
 /// The machine's own Debian mirror, else Debian's.
@@ -224,8 +232,14 @@ mod tests {
 
     #[test]
     fn what_a_failing_command_said_last_is_kept() {
-        let said = listen(Command::new("sh").args(["-c", "echo 'W: x' >&2; echo 'E: y' >&2; exit 1"]));
-        assert_eq!(said, Err("E: y".to_owned()));
+        let said = |script: &str| listen(Command::new("sh").args(["-c", script]));
+        assert_eq!(said("echo 'W: x' >&2; echo 'E: y' >&2; exit 1"), Err("y".to_owned()));
+        assert_eq!(
+            said("for i in 1 2 3; do echo E: $i >&2; done; exit 1"),
+            Err("1 (and 2 errors more)".to_owned())
+        );
+        assert_eq!(said("echo what >&2; exit 1"), Err("what".to_owned()));
+        assert_eq!(said("exit 7"), Err("exit status: 7".to_owned()));
         assert_eq!(listen(Command::new("echo").arg("z")), Ok("z\n".to_owned()));
     }
 }

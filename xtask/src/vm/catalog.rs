@@ -2,12 +2,16 @@
 
 use std::{cmp::Reverse, fmt};
 
+use serde::{Deserialize, Serialize};
+
 /// A machine that a guest can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize, Deserialize)]
 pub enum Arch {
     #[value(name = "x86_64")]
+    #[serde(rename = "x86_64")]
     X86_64,
     #[value(name = "aarch64")]
+    #[serde(rename = "aarch64")]
     Aarch64,
 }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     cargo::{self, Executable},
     command, setup,
+    test::SECOND_CHANCES,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +26,6 @@ pub enum Error {
     Setup(#[from] setup::Error),
     #[error(transparent)]
     Cargo(#[from] cargo::Error),
-    #[error(
-        "there is no C compiler for {arch} here ({compiler}), which ring needs: install the package {package}"
-    )]
-    NoCompiler { arch: Arch, compiler: &'static str, package: &'static str },
     #[error("cargo built no {0}: does tracer/Cargo.toml still have it?")]
     NotBuilt(&'static str),
     #[error("cannot read {path}: {source}")]
@@ -51,16 +48,14 @@ pub struct Tests {
 impl Tests {
     /// Builds them.
     pub fn build(arch: Arch) -> Result<Self, Error> {
-        setup::for_guest(arch.target())?;
-        let (compiler, package) = compiler(arch);
-        command::find(compiler).ok_or(Error::NoCompiler { arch, compiler, package })?;
+        let compiler = setup::for_guest(arch.target(), arch.name())?;
         let variable = arch.target().replace('-', "_");
         let mut build = cargo::cargo();
         build.args(["test", "--no-run", "--package", "tracer", "--test", "live", "--target", arch.target()]);
         build.env(format!("CC_{variable}"), compiler);
         // A guest keeps all its files in memory.
         build.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
-        if compiler != NATIVE {
+        if arch.name() != std::env::consts::ARCH {
             // The C library comes with the target: no linker of that machine is needed.
             build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), "rust-lld");
         }
@@ -76,19 +71,6 @@ impl Tests {
             tests: find(|program| program.is_integration_test, "live tests")?,
             agent: find(|program| !program.is_test && program.name == "tcp-tracer", "agent")?,
         })
-    }
-}
-
-/// The compiler for this machine's own programs, which links too.
-const NATIVE: &str = "cc";
-
-/// A C compiler that makes objects for the machine, and Debian's package of it.
-fn compiler(arch: Arch) -> (&'static str, &'static str) {
-    match arch {
-        Arch::X86_64 if cfg!(target_arch = "x86_64") => (NATIVE, "gcc"),
-        Arch::X86_64 => ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
-        Arch::Aarch64 if cfg!(target_arch = "aarch64") => (NATIVE, "gcc"),
-        Arch::Aarch64 => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
     }
 }
 
@@ -116,8 +98,17 @@ const NETEM: &str = "netem::";
 /// Seconds of the guest's clock that one test may take.
 const TEST_SECONDS: u32 = 600;
 
-/// Exit status of a test that was killed when its time was over.
-pub const KILLED: &str = "VM-ENDED 137 ";
+/// Begins a line about a test that failed: its exit status and its name.
+pub const FAILED: &str = "VM-FAILED ";
+
+/// The exit status of a test that was killed when its time was over.
+pub const KILLED: &str = "137";
+
+/// What follows are the tests that failed, run once more.
+pub const ONCE_MORE: &str = "VM-ONCE-MORE";
+
+/// Begins a line about a test that passed when it was run once more: its name.
+pub const PASSED: &str = "VM-PASSED ";
 
 /// Writes a guest's files: it reports on its kernel and runs the tests with names that contain one of `filters`.
 pub fn assemble(
@@ -173,15 +164,34 @@ fn script(tests: &Tests, fast_clock: bool, filters: &[&str]) -> String {
     // What takes too long on a real clock is left to the other one.
     let left_out: &[&str] = if fast_clock { &[] } else { &["--skip", LONG_TIMERS] };
     let [begin, end] = REPORT;
+    let doctor = command::line(&report);
+    let list = run(&[&["--list", "--format", "terse"], left_out, filters].concat());
+    let test = run(&["--test-threads=1", "--show-output", "--exact"]);
     format!(
-        "export TCP_TRACER_GUEST=1\necho {begin}\n{}\necho {end}\nstatus=0\n\
-         for name in $({} | sed -n 's/: test$//p'); do\n    \
-         case $name in {LONG_TIMERS}* | {NETEM}*) ignored=--include-ignored ;; *) ignored= ;; esac\n    \
-         timeout -s KILL {TEST_SECONDS} {} $ignored \"$name\" || {{ status=$?; echo \"VM-ENDED $status $name\"; }}\n\
-         done\nexit $status\n",
-        command::line(&report),
-        run(&[&["--list", "--format", "terse"], left_out, filters].concat()),
-        run(&["--test-threads=1", "--show-output", "--exact"]),
+        r#"
+        export TCP_TRACER_GUEST=1
+        echo {begin}
+        {doctor}
+        echo {end}
+        attempt() {{
+            case $1 in {LONG_TIMERS}* | {NETEM}*) ignored=--include-ignored ;; *) ignored= ;; esac
+            timeout -s KILL {TEST_SECONDS} {test} $ignored "$1" || {{ echo "{FAILED}$? $1"; return 1; }}
+        }}
+        failed=
+        for name in $({list} | sed -n 's/: test$//p'); do
+            attempt "$name" || failed="$failed $name"
+        done
+        set -- $failed
+        status=$#
+        if [ $# -gt 0 ] && [ $# -le {SECOND_CHANCES} ]; then
+            echo {ONCE_MORE}
+            status=0
+            for name; do
+                attempt "$name" && echo "{PASSED}$name" || status=1
+            done
+        fi
+        exit $status
+        "#
     )
 }
 

@@ -3,12 +3,16 @@
 use super::Attempt;
 use crate::event::Event;
 use crate::oracle::candidate::{Candidate, DUPLICATES};
+use crate::oracle::departure::Departures;
 use crate::oracle::hidden::UNHEARD_WINDOW;
 use crate::oracle::verdict::Mismatch;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
 use crate::state::State;
 use crate::step::Choices;
+
+/// The most that a window's field can tell.
+const FULL_FIELD: u32 = 65_535;
 
 impl<const N: usize> Attempt<'_, N> {
     pub(super) fn received(&mut self, candidate: &Candidate, segment: &Segment) -> Result<(), Mismatch> {
@@ -45,6 +49,17 @@ impl<const N: usize> Attempt<'_, N> {
             let mut other = before;
             other.tcb.rcv.wnd = needed;
             self.event(&other, &event)?;
+        }
+        let hidden = Departures::HIDDEN_WINDOW;
+        if before.full_field && matters && needed > rcv.wnd && needed < 2 * FULL_FIELD && terms.allows(hidden)
+        {
+            let mut other = before;
+            other.tcb.rcv.wnd = needed;
+            other.departures = other.departures.with(hidden);
+            other.guesses = other.guesses.saturating_add(1);
+            if self.is_plausible(&other) {
+                self.event(&other, &event)?;
+            }
         }
         // Text for a user who has gone resets.
         for reader_gone in [false, true].into_iter().take(if segment.len > 0 { 2 } else { 1 }) {

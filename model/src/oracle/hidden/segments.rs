@@ -26,7 +26,7 @@ impl Candidate {
         // An end has to be shown, and what is sent afterwards can only be a reset.
         let ends = match kind {
             Kind::Sent(segment) => segment.has(Flags::RST) || !terms.tap.transitions,
-            _ if self.tcb.former.is_some() => leads(kind, &[State::TimeWait]),
+            _ if self.tcb.former.is_some() => leads(kind, &[State::TimeWait, State::Closed, State::Listen]),
             _ => leads(kind, &[State::Closed, State::Listen]),
         };
         if ends {

@@ -54,17 +54,20 @@ impl Candidate {
         let span = self.span(timer);
         let half = span.from.saturating_add(span.to.saturating_sub(span.from) / 2);
         let timed_out = !self.tcb.timers.has(timer) || now >= half;
+        let mut short = false;
         if self.tcb.timers.has(timer) && now < earliest && self.is_early(terms, timed_out)? {
-            if !terms.allows(Departures::EARLY_RETRANSMISSION) {
+            short = self.is_after_short_timeout(terms, now);
+            let habit = if short { Departures::SHORT_TIMEOUT } else { Departures::EARLY_RETRANSMISSION };
+            if !terms.allows(habit) {
                 return Err(Mismatch::TooEarly { timer, earliest });
             }
-            self.departures = self.departures.with(Departures::EARLY_RETRANSMISSION);
+            self.departures = self.departures.with(habit);
         }
         let limits = self.departures.apply(&terms.profile).limits;
         let rtt = &mut self.tcb.rtt;
         if timer == Timer::Persist {
             rtt.probes = rtt.probes.saturating_add(1);
-        } else if timed_out {
+        } else if timed_out || short {
             if rtt.retransmits == 0 {
                 rtt.since = now;
             }
@@ -95,6 +98,21 @@ impl Candidate {
             return Err(Mismatch::TooEarly { timer: Timer::Retransmit, earliest });
         }
         Ok(refused || terms.tap.received && !timed_out && self.duplicates < DUPLICATES)
+    }
+
+    /// Whether the timeout that was measured is over, under a bound to it like Linux's (RFC 6298, 2.4: a second).
+    fn is_after_short_timeout(&self, terms: &Terms, now: u64) -> bool {
+        let (limits, linux) = (&terms.profile.limits, &LINUX_IN_DETAIL.limits);
+        let rtt = &self.tcb.rtt;
+        let Some(srtt) = rtt.srtt else { return false };
+        let may = self.tcb.state.is_synchronized()
+            && linux.rto_min < limits.rto_min
+            && terms.allows(Departures::SHORT_TIMEOUT);
+        let measured = srtt.saturating_add(limits.granularity.max(rtt.rttvar.saturating_mul(4)));
+        let timeout = measured.max(linux.rto_min).checked_shl(rtt.retransmits.into()).unwrap_or(u64::MAX);
+        let early = timeout / 100 * terms.tolerance.early_percent.min(100);
+        let over = self.span(Timer::Retransmit).from.saturating_add(timeout.saturating_sub(early));
+        may && self.tcb.timers.has(Timer::Retransmit) && now >= over
     }
 
     /// A SYN that comes again after the time that it took before shows that its timeout does not double.

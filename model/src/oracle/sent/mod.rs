@@ -195,6 +195,7 @@ impl Candidate {
     /// The window told is the window kept, as far as it moves the right edge to the right (SHLD-14).
     fn adopt_window(&mut self, segment: &Segment) {
         let shift = self.tcb.agreed.scale.map_or(0, |(_, ours)| u32::from(ours));
+        self.full_field = segment.window == u16::MAX && self.tcb.agreed.scale.is_none();
         let told = u32::from(segment.window).checked_shl(shift).unwrap_or(u32::MAX);
         let rcv = &mut self.tcb.rcv;
         rcv.wnd = rcv.wnd.max(told);

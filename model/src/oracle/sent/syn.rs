@@ -41,6 +41,7 @@ impl Candidate {
             }
         } else {
             if let Some(former) = self.tcb.former
+                && terms.profile.reopen_falls_back
                 && !syn.seq.gt(former.snd_nxt)
             {
                 return Err(Mismatch::Sequence { expected: former.snd_nxt + 1, seen: syn.seq });

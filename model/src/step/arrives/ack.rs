@@ -20,7 +20,8 @@ impl Step<'_> {
         if self.tcb.state == State::SynReceived {
             return self.ack_in_syn_received(segment);
         }
-        if self.profile.rfc5961_ack && self.is_out_of_ack_range(segment.ack) {
+        let unchallenged = self.profile.time_wait_unchallenged && self.tcb.state == State::TimeWait;
+        if self.profile.rfc5961_ack && !unchallenged && self.is_out_of_ack_range(segment.ack) {
             self.take(Rule::Ack1);
             self.acknowledge(Reply::Now);
             return Flow::Drop;
@@ -33,7 +34,9 @@ impl Step<'_> {
             }
             State::LastAck => {
                 self.ack_in_last_ack(segment);
-                self.check_text_after_fin(segment);
+                if self.check_text_after_fin(segment) == Flow::Go {
+                    self.counts_fin_again(segment);
+                }
                 Flow::Drop
             }
             _ => {
@@ -41,8 +44,8 @@ impl Step<'_> {
                     return Flow::Drop;
                 }
                 let flow = self.ack_of_fin();
-                if flow == Flow::Drop {
-                    self.check_text_after_fin(segment);
+                if flow == Flow::Drop && self.check_text_after_fin(segment) == Flow::Go {
+                    self.counts_fin_again(segment);
                 }
                 flow
             }
@@ -103,6 +106,8 @@ impl Step<'_> {
         if segment.ack == self.tcb.snd.una && self.is_window_news(segment, ahead > 0) {
             self.take(Rule::Ack7);
             self.take_window(segment);
+        } else if self.profile.predicted_window && self.is_predicted(segment) {
+            self.tcb.snd.wl1 = segment.seq;
         }
         if self.tcb.snd.wnd == 0 {
             // The peer answers probes: no reason to give up (MUST-37).
@@ -121,6 +126,16 @@ impl Step<'_> {
         }
         let window = self.segment_window(segment);
         acknowledges || later || same && (window > snd.wnd || window == 0)
+    }
+
+    /// Linux: text in order with nothing new beside it takes the fast path, which notes its number unseen
+    /// (`tcp_rcv_established`, `tcp_update_wl`).
+    fn is_predicted(&self, segment: &Segment) -> bool {
+        let (snd, rcv) = (&self.tcb.snd, &self.tcb.rcv);
+        let as_foretold =
+            segment.seq == rcv.nxt && segment.ack == snd.una && self.segment_window(segment) == snd.wnd;
+        let plain = segment.flags.without(Flags::PSH) == Flags::ACK && segment.len > 0;
+        self.tcb.state == State::Established && as_foretold && plain && rcv.held.is_empty()
     }
 
     // After a timeout each ACK that falls short of what was sent before it calls for the next segment (RFC 5681, 3.1:

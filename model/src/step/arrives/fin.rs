@@ -11,6 +11,9 @@ use crate::step::Reply;
 impl Step<'_> {
     /// `before` is the state in which the segment found the connection.
     pub(super) fn check_fin(&mut self, segment: &Segment, inside: &Segment, before: State) {
+        if self.counts_fin_again(segment) {
+            return;
+        }
         match self.tcb.state {
             State::Established | State::FinWait1 | State::FinWait2 => {
                 let end = inside.text_seq() + inside.len;
@@ -20,11 +23,6 @@ impl Step<'_> {
                     self.fin_reached(before);
                     self.tcb.rcv.nxt += behind;
                 }
-            }
-            State::CloseWait | State::Closing | State::LastAck if self.is_counted_again(segment) => {
-                self.take(Rule::Fin5);
-                self.tcb.rcv.nxt += 1;
-                self.acknowledge(Reply::Now);
             }
             State::CloseWait | State::Closing | State::LastAck if inside.has(Flags::FIN) => {
                 self.take(Rule::Fin5);
@@ -50,12 +48,26 @@ impl Step<'_> {
         if self.profile.held_fin_merges { rcv.held.take(rcv.nxt + 1) } else { 0 }
     }
 
-    fn is_counted_again(&self, segment: &Segment) -> bool {
+    /// Linux: another FIN right behind the first one, in a segment that begins before that, is one more number, and the
+    /// octet with the first one's number waits to be read. True when it is so.
+    pub(super) fn counts_fin_again(&mut self, segment: &Segment) -> bool {
+        let closed = matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
         let nxt = self.tcb.rcv.nxt;
-        self.profile.second_fin_counts
+        let again = self.profile.second_fin_counts
+            && closed
             && segment.has(Flags::FIN)
             && segment.seq.lt(nxt)
-            && segment.end() == nxt + 1
+            && segment.end() == nxt + 1;
+        if again {
+            self.take(Rule::Fin5);
+            let rcv = &mut self.tcb.rcv;
+            rcv.nxt += 1;
+            if self.profile.fin_occupies && !rcv.reader_gone {
+                rcv.readable = rcv.readable.saturating_add(1);
+            }
+            self.acknowledge(Reply::Now);
+        }
+        again
     }
 
     pub(super) fn fin_reached(&mut self, before: State) {

@@ -28,7 +28,8 @@ impl Step<'_> {
         // What lies inside the window; the resets and the urgent pointer need the segment as it came.
         let mut inside = *segment;
         let before = self.tcb.state;
-        let dropped = self.check_time_wait_syn(segment) == Flow::Drop
+        let dropped = self.check_control_bits(segment) == Flow::Drop
+            || self.check_time_wait_syn(segment) == Flow::Drop
             || self.check_timestamps(segment) == Flow::Drop
             || self.check_minisocket(segment) == Flow::Drop
             || self.check_request(segment) == Flow::Drop

@@ -59,7 +59,7 @@ impl Step<'_> {
         segment.seq_len() > 0 && (segment.text_seq() + segment.len).gt(self.tcb.rcv.nxt)
     }
 
-    const fn is_shrunk_orphan(&self) -> bool {
+    pub(super) const fn is_shrunk_orphan(&self) -> bool {
         self.profile.orphan_minisockets && self.tcb.rcv.reader_gone
     }
 }

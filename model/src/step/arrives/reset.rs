@@ -17,7 +17,9 @@ impl Step<'_> {
         let exact = segment.seq == self.tcb.rcv.nxt || self.is_reset_before_fin(segment) || behind_held;
         if self.profile.rfc5961_rst && !exact {
             self.take(Rule::Rst1);
-            self.challenge();
+            if !(self.profile.time_wait_unchallenged && self.tcb.state == State::TimeWait) {
+                self.challenge();
+            }
             return Flow::Drop;
         }
         match (self.tcb.state, self.tcb.origin) {

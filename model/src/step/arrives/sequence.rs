@@ -31,13 +31,25 @@ impl Step<'_> {
         self.unacceptable(segment, inside)
     }
 
-    /// Linux keeps half-open requests and TIME-WAIT apart from connections, and checks them otherwise.
+    /// Linux keeps half-open requests, orphans in FIN-WAIT-2 and TIME-WAIT apart from connections, and checks them
+    /// otherwise.
     fn has_socket(&self) -> bool {
         match self.tcb.state {
             State::SynReceived => self.tcb.origin == Origin::Active,
+            State::FinWait2 => !self.is_shrunk_orphan(),
             State::TimeWait => false,
             _ => true,
         }
+    }
+
+    /// Linux: without ACK, RST and SYN a segment is nothing to a socket, wherever its number lies.
+    pub(super) fn check_control_bits(&mut self, segment: &Segment) -> Flow {
+        let means_nothing = !segment.has(Flags::ACK) && !segment.has(Flags::RST) && !segment.has(Flags::SYN);
+        if !(self.profile.ackless_unanswered && means_nothing && self.has_socket()) {
+            return Flow::Go;
+        }
+        self.take(Rule::Ack0);
+        Flow::Drop
     }
 
     /// A request, before anything else: the first SYN again, and an ACK that is not of our SYN (Linux: `tcp_check_req`).

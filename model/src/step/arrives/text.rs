@@ -56,13 +56,20 @@ impl Step<'_> {
         }
         // Text of a SYN may have waited for the handshake to end.
         let reached = self.tcb.rcv.nxt + inside.len;
-        let waited = if inside.has(Flags::FIN) && self.profile.fin_ends_stream {
+        let held = self.tcb.rcv.held;
+        let mut waited = if inside.has(Flags::FIN) && self.profile.fin_ends_stream {
             0
         } else if self.profile.held_fin_ends_stream {
             self.tcb.rcv.held.take_to_fin(reached)
         } else {
             self.tcb.rcv.held.take(reached)
         };
+        let end = reached + waited;
+        if self.profile.held_fin_merges && waited > 0 && held.end_behind_fin(end) == Some(end) {
+            // Text has passed the FIN's number; the FIN counts at the end of what it became one with.
+            waited -= 1;
+            self.tcb.rcv.held.insert_fin(end - 1);
+        }
         if inside.len > 0 || waited > 0 {
             self.take(Rule::Txt1);
             let gap_filled = waited > 0 || !self.tcb.rcv.held.is_empty();

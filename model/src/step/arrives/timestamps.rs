@@ -64,7 +64,7 @@ impl Step<'_> {
         let iss = if self.choices.iss.gt(former.snd_nxt) { self.choices.iss } else { least };
         self.stop_all();
         *self.tcb = crate::tcb::Tcb::listening(config, remote);
-        self.tcb.former = self.profile.reopen_falls_back.then_some(former);
+        self.tcb.former = Some(former);
         self.half_open(syn, iss);
         self.queue_from_syn(syn);
         self.first_syn_ack();

@@ -1,80 +1,31 @@
-//! Which of Linux's departures from the RFC a trace shows: each switch in which the profile `linux` differs is turned to
-//! the RFC's side, and if the trace then has no explanation any more, it shows that departure.
+//! Which of Linux's departures from the RFC a trace shows: each switch in which the profile departs is mended, and if the
+//! trace then has no explanation any more, it shows that departure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     Flags, Profile,
     linux::DeviationId,
-    oracle::{Departures, Kind, Observation},
-    profile::RFC9293_INTENT as RFC,
+    oracle::{DEPARTURES, Departures, Kind, Observation},
 };
 
-use super::oracle::judge;
+use super::{oracle::judge, profile::number};
 
-/// What has to be in a trace for a switch to make a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Where {
-    Anywhere,
-    /// An ICMP error.
-    Icmp,
-    /// A pause that only the kernel's longer timers end.
-    LongWaits,
+/// The departures of the moment that Linux may take with these settings, besides those that its profile has in general.
+#[must_use]
+pub fn allowed(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Departures {
+    let mut allowed = Departures::LINUX_AT_TIMES;
+    let text_with_ack = trace.iter().any(|observation| {
+        matches!(observation.kind, Kind::Received(segment) if segment.len > 0 && segment.has(Flags::ACK))
+    });
+    if !text_with_ack {
+        allowed = allowed.without(Departures::FAST_PATH);
+    }
+    if number(sysctls, "tcp_invalid_ratelimit") != Some(0) {
+        allowed = allowed.with(Departures::UNANSWERED);
+    }
+    allowed
 }
-
-use Where::{Anywhere, Icmp, LongWaits};
-
-/// A switch, the deviation that it stands for, and where it matters.
-type Switch = (fn(&mut Profile), DeviationId, Where);
-
-const SWITCHES: [Switch; 28] = [
-    (|p| p.syn_in_syn_received = RFC.syn_in_syn_received, DeviationId::SynResetsHalfOpen, Anywhere),
-    (|p| p.last_ack_entry = RFC.last_ack_entry, DeviationId::LastAckFinUnsent, Anywhere),
-    (|p| p.syn_extras = RFC.syn_extras, DeviationId::SynAckPayloadIgnored, Anywhere),
-    (|p| p.reopen_falls_back = RFC.reopen_falls_back, DeviationId::ReopenedTimeWaitLost, Anywhere),
-    (
-        |p| (p.reset_before_fin, p.reset_behind_held) = (RFC.reset_before_fin, RFC.reset_behind_held),
-        DeviationId::ResetBeyondExact,
-        Anywhere,
-    ),
-    (|p| p.empty_at_edge = RFC.empty_at_edge, DeviationId::EmptySegmentAtEdge, Anywhere),
-    (|p| p.fin_wait_2 = RFC.fin_wait_2, DeviationId::FinWait2Timeout, LongWaits),
-    (|p| p.hard_icmp_aborts = RFC.hard_icmp_aborts, DeviationId::HardIcmpIgnored, Icmp),
-    (|p| p.soft_icmp_aborts_opening = RFC.soft_icmp_aborts_opening, DeviationId::SoftIcmpAbortsConnect, Icmp),
-    (|p| p.rfc1337 = RFC.rfc1337, DeviationId::TimeWaitIgnoresReset, Anywhere),
-    (|p| p.limits.time_wait = RFC.limits.time_wait, DeviationId::TimeWait60s, LongWaits),
-    (|p| p.limits.r2_syn = RFC.limits.r2_syn, DeviationId::SynTimeoutTooShort, LongWaits),
-    (|p| p.half_open_requests = RFC.half_open_requests, DeviationId::HalfOpenAckFirst, Anywhere),
-    (|p| p.handshake_by_old_ack = RFC.handshake_by_old_ack, DeviationId::HandshakeByOldAck, Anywhere),
-    (|p| p.loose_edges = RFC.loose_edges, DeviationId::LooseWindowEdges, Anywhere),
-    (|p| p.text_after_fin_resets = RFC.text_after_fin_resets, DeviationId::TextAfterFinResets, Anywhere),
-    (
-        |p| {
-            p.second_fin_unanswered = RFC.second_fin_unanswered;
-            p.second_fin_counts = RFC.second_fin_counts;
-        },
-        DeviationId::SecondFinUnanswered,
-        Anywhere,
-    ),
-    (|p| p.reset_at_edge = RFC.reset_at_edge, DeviationId::ResetAtEdge, Anywhere),
-    (|p| p.time_wait_without_user = RFC.time_wait_without_user, DeviationId::UnreadInTimeWait, Anywhere),
-    (|p| p.ack_floor_by_acked = RFC.ack_floor_by_acked, DeviationId::AckFloorByAcked, Anywhere),
-    (|p| p.timestamps_optional = RFC.timestamps_optional, DeviationId::TimestampsOptional, Anywhere),
-    (|p| p.orphan_minisockets = RFC.orphan_minisockets, DeviationId::OrphanMinisocket, Anywhere),
-    (|p| p.late_fin_resets = RFC.late_fin_resets, DeviationId::LateFinResets, Anywhere),
-    (|p| p.window_by_progress = RFC.window_by_progress, DeviationId::WindowByProgress, Anywhere),
-    (
-        |p| {
-            p.fin_ends_stream = RFC.fin_ends_stream;
-            (p.held_fin_ends_stream, p.held_fin_merges) = (RFC.held_fin_ends_stream, RFC.held_fin_merges);
-        },
-        DeviationId::FinEndsStream,
-        Anywhere,
-    ),
-    (|p| p.keep_alive_resets = RFC.keep_alive_resets, DeviationId::KeepAliveReset, LongWaits),
-    (|p| p.limits.linear_syns = RFC.limits.linear_syns, DeviationId::SynLinearTimeouts, LongWaits),
-    (|p| p.limits.rto_min = RFC.limits.rto_min, DeviationId::ShortRetransmissionTimeout, Anywhere),
-];
 
 /// The departures of a trace that this profile explains and the RFC alone does not, besides those in `known`. `habits`:
 /// those that the oracle granted.
@@ -85,59 +36,24 @@ pub fn departures(
     habits: Departures,
     known: &BTreeSet<DeviationId>,
 ) -> Vec<DeviationId> {
-    let mut found: Vec<DeviationId> = habits.iter().filter_map(|habit| named(habit.name, trace)).collect();
+    let mut found: Vec<DeviationId> = habits.iter().filter_map(|habit| habit.linux).collect();
     let spoke = trace.iter().any(|observation| {
         matches!(observation.kind, Kind::Sent(segment) if segment.len > 0 || segment.has(Flags::FIN))
     });
     for id in found.iter_mut().filter(|id| **id == DeviationId::TailLossProbe && !spoke) {
         *id = DeviationId::SynResentAtOnce;
     }
-    for (turn, deviation, place) in SWITCHES {
-        let id = more_exactly(deviation, trace);
-        if known.contains(&id) || !matters(place, trace) {
+    for departure in &DEPARTURES {
+        let Some(id) = departure.linux.map(|id| more_exactly(id, trace)) else { continue };
+        let mended = departure.mended(profile);
+        if mended == *profile || known.contains(&id) || found.contains(&id) {
             continue;
         }
-        let mut turned = *profile;
-        turn(&mut turned);
-        if turned == *profile {
-            continue;
-        }
-        let judgement = judge(trace, &turned);
-        if judgement.violation.is_some() || !judgement.departures.without(habits).is_empty() {
+        if judge(trace, &mended, habits).violation.is_some() {
             found.push(id);
         }
     }
     found
-}
-
-fn matters(place: Where, trace: &[Observation]) -> bool {
-    match place {
-        Anywhere => true,
-        Icmp => trace.iter().any(|observation| matches!(observation.kind, Kind::Icmp(_))),
-        LongWaits => trace.windows(2).any(|pair| match pair {
-            [before, after] => after.at.saturating_sub(before.at) > 800_000,
-            _ => false,
-        }),
-    }
-}
-
-/// The deviation that stands for a departure from the profile `linux`; none where it has no name, which makes it a
-/// finding.
-#[must_use]
-pub fn named(departure: &str, trace: &[Observation]) -> Option<DeviationId> {
-    let text_with_ack = || {
-        trace.iter().any(|observation| {
-            matches!(observation.kind, Kind::Received(segment) if segment.len > 0 && segment.has(Flags::ACK))
-        })
-    };
-    match departure {
-        "rfc5961_ack" if text_with_ack() => Some(DeviationId::FastPathSkipsAckRange),
-        "unanswered segment" => Some(DeviationId::RateLimitedAnswer),
-        "duplicate_syn_draws_syn_ack" => Some(DeviationId::CrossedSynAgainChallenged),
-        "options of a crossed SYN" => Some(DeviationId::CrossedSynScalesWindow),
-        "early retransmission" => Some(DeviationId::TailLossProbe),
-        _ => None,
-    }
 }
 
 /// What came on the SYN tells two deviations of one switch apart.
@@ -152,5 +68,58 @@ fn more_exactly(deviation: DeviationId, trace: &[Observation]) -> DeviationId {
         DeviationId::SynFinDropped
     } else {
         deviation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use model::{
+        Call, Config, Flags, Segment, State,
+        linux::DeviationId,
+        oracle::{Departures, Kind, Numbers, Observation, Transition},
+        profile::LINUX_IN_DETAIL,
+    };
+
+    use super::{allowed, departures};
+    use crate::audit::judge::judge;
+
+    fn trace(kinds: &[Kind]) -> Vec<Observation> {
+        kinds.iter().map(|kind| Observation { at: 1_000, kind: *kind }).collect()
+    }
+
+    fn moves(from: State, to: State) -> Kind {
+        Kind::Transition(Transition { from, to, numbers: Numbers::default() })
+    }
+
+    #[test]
+    fn a_switch_that_the_trace_needs_is_named_unless_it_is_known() {
+        // The user connects, and a soft ICMP error ends that.
+        let trace = trace(&[
+            Kind::Call(Call::connect(Config::DEFAULT)),
+            moves(State::Closed, State::SynSent),
+            Kind::Sent(Segment::new(Flags::SYN, 100, 0)),
+            Kind::Icmp(model::event::IcmpError::Soft),
+            moves(State::SynSent, State::Closed),
+        ]);
+        let habits = allowed(&trace, &BTreeMap::new());
+        let judgement = judge(&trace, &LINUX_IN_DETAIL, habits);
+        assert!(judgement.conforms(), "{judgement:?}");
+        let found = |known: &[DeviationId]| {
+            departures(&trace, &LINUX_IN_DETAIL, judgement.departures, &known.iter().copied().collect())
+        };
+        let soft = DeviationId::SoftIcmpAbortsConnect;
+        assert_eq!(found(&[]), [soft]);
+        assert_eq!(found(&[soft]), []);
+    }
+
+    #[test]
+    fn an_answer_may_be_missing_only_where_answers_are_limited() {
+        let with = |limit: &str| {
+            let sysctls = BTreeMap::from([("net.ipv4.tcp_invalid_ratelimit".to_owned(), limit.to_owned())]);
+            !allowed(&[], &sysctls).both(Departures::UNANSWERED).is_empty()
+        };
+        assert_eq!(["0", "500"].map(with), [false, true]);
     }
 }

@@ -11,6 +11,7 @@ mod trace;
 mod wire;
 mod word;
 
+pub use departure::allowed;
 pub use oracle::{Judgement, Observed, judge};
 pub use profile::running;
 pub use requirement::requirements;

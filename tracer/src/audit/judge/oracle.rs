@@ -42,11 +42,12 @@ impl Judgement {
     }
 }
 
-/// Puts the observations to an oracle of this profile.
+/// Puts the observations to an oracle of this profile, which takes no departures but these.
 #[must_use]
-pub fn judge(trace: &[Observation], profile: &Profile) -> Judgement {
+pub fn judge(trace: &[Observation], profile: &Profile, allowed: Departures) -> Judgement {
+    let oracle = Oracle::<PLACES>::with_tolerance(profile, Tap::FULL, TOLERANCE).allowing(allowed);
     // An oracle is large, and threads' stacks are not.
-    let mut oracle = Box::new(Oracle::<PLACES>::with_tolerance(profile, Tap::FULL, TOLERANCE));
+    let mut oracle = Box::new(oracle);
     let mut judgement =
         Judgement { each: Vec::new(), departures: Departures::NONE, violation: None, inconclusive: false };
     for (at, observation) in trace.iter().enumerate() {

@@ -33,6 +33,7 @@ pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
     if let Some(probes) = count("tcp_keepalive_probes") {
         limits.keep_alive_probes = probes;
     }
+    limits.challenges = challenges(sysctls);
     if let Some(timeout) = number(sysctls, "tcp_fin_timeout") {
         profile.fin_wait_2 = Some(timeout * 1_000_000);
     }
@@ -41,6 +42,19 @@ pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
     // Beyond the client's side, which is on by default: the server's, or without cookies.
     profile.fast_open = number(sysctls, "tcp_fastopen").is_some_and(|bits| bits & !1 != 0);
     profile
+}
+
+/// Challenge ACKs per period: those of the host, and of a socket (`tcp_send_challenge_ack`).
+fn challenges(sysctls: &BTreeMap<String, String>) -> Option<(u32, u64)> {
+    const UNLIMITED: u32 = i32::MAX.unsigned_abs();
+    let of_host = number(sysctls, "tcp_challenge_ack_limit")
+        .map_or(UNLIMITED, |n| u32::try_from(n).unwrap_or(UNLIMITED));
+    let between = number(sysctls, "tcp_invalid_ratelimit").unwrap_or(0);
+    match (of_host, between) {
+        (UNLIMITED, 0) => None,
+        (_, 0) => Some((of_host, 1_000_000)),
+        (_, between) => Some((of_host.min(1), between * 1_000)),
+    }
 }
 
 /// The same for a connection whose user has gone: it gives up earlier.
@@ -55,6 +69,29 @@ pub fn orphaned(profile: &Profile, sysctls: &BTreeMap<String, String>) -> Profil
     orphaned
 }
 
-fn number(sysctls: &BTreeMap<String, String>, name: &str) -> Option<u64> {
+pub(super) fn number(sysctls: &BTreeMap<String, String>, name: &str) -> Option<u64> {
     sysctls.get(&format!("net.ipv4.{name}"))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::running;
+
+    #[test]
+    fn challenges_are_a_duty_where_neither_host_nor_socket_limits_them() {
+        let with = |host: &str, socket: &str| {
+            let setting = |name: &str, value: &str| (format!("net.ipv4.{name}"), value.to_owned());
+            let sysctls = BTreeMap::from([
+                setting("tcp_challenge_ack_limit", host),
+                setting("tcp_invalid_ratelimit", socket),
+            ]);
+            running(&sysctls).limits.challenges
+        };
+        assert_eq!(with("2147483647", "0"), None);
+        assert_eq!(with("2147483647", "500"), Some((1, 500_000)));
+        assert_eq!(with("1000", "0"), Some((1_000, 1_000_000)));
+        assert_eq!(with("0", "500"), Some((0, 500_000)));
+    }
 }

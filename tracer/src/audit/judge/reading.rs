@@ -8,6 +8,7 @@ use model::{
 };
 
 use super::{
+    departure::allowed,
     oracle::{Judgement, judge},
     profile::{orphaned, running},
 };
@@ -30,7 +31,7 @@ pub struct Reading {
 pub fn explain(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Reading {
     let plain = running(sysctls);
     let read = |trace: Vec<Observation>, profile, fast_path| {
-        let judgement = judge(&trace, &profile);
+        let judgement = judge(&trace, &profile, allowed(&trace, sysctls));
         Reading { judgement, profile, trace, fast_path }
     };
     let first = read(trace.to_vec(), plain, false);
@@ -48,8 +49,42 @@ pub fn explain(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Rea
         .unwrap_or(first)
 }
 
+/// So many segments of one trace may have crossed others.
+const CROSSINGS: usize = 3;
+
+/// How long before it was seen a segment may have been made, microseconds: what comes in while a timer sends it has its
+/// time from the device, and waits for the socket.
+const MADE_BEFORE: u64 = 1_000;
+
+/// The same; and where a segment does not fit that left just after another came, it may have been made before that.
+#[must_use]
+pub fn explain_crossed(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Reading {
+    let first = explain(trace, sysctls);
+    let mut place = first.judgement.violation.as_ref().map(|(at, ..)| *at);
+    let mut trace = trace.to_vec();
+    for _ in 0..CROSSINGS {
+        let Some(crossed) = place.and_then(|place| crossed(&trace, place)) else { break };
+        let reading = explain(&crossed, sysctls);
+        let Some((at, ..)) = reading.judgement.violation else { return reading };
+        (place, trace) = (Some(at), crossed);
+    }
+    first
+}
+
+/// The trace with the segment at this place before the last one that came before it.
+fn crossed(trace: &[Observation], place: usize) -> Option<Vec<Observation>> {
+    let sent = trace.get(place).filter(|sent| matches!(sent.kind, Kind::Sent(_)))?;
+    let before = trace.get(..place)?;
+    let came = before.iter().rposition(|one| matches!(one.kind, Kind::Received(_)))?;
+    let at = before.get(came).map(|one| one.at).filter(|at| sent.at.saturating_sub(*at) <= MADE_BEFORE)?;
+    let mut crossed = trace.to_vec();
+    crossed.remove(place);
+    crossed.insert(came, Observation { at, kind: sent.kind });
+    Some(crossed)
+}
+
 /// A connection whose user has gone gives up earlier; an orphan whose last ACK came with an old FIN, or while close() was
-/// at work, stays a whole socket; the user may have read up to the FIN; of two segments that contradict each other about where the stream ends either may
+/// at work, stays a whole socket; the user may have read up to the FIN; text in order may take the fast path; of two segments that contradict each other about where the stream ends either may
 /// count.
 fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, String>) -> Vec<Profile> {
     let mut profiles = vec![*plain];
@@ -61,6 +96,7 @@ fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, S
     either(&|profile| *profile = orphaned(profile, sysctls));
     either(&|profile| profile.orphan_minisockets = false);
     either(&|profile| profile.fin_occupies = false);
+    either(&|profile| profile.predicted_window = true);
     if contradicts_itself(trace) {
         either(&|profile| profile.held_fin_ends_stream = true);
         either(&|profile| profile.held_fin_merges = true);
@@ -143,7 +179,7 @@ mod tests {
         oracle::{Kind, Observation},
     };
 
-    use super::{contradicts_itself, fast_paths};
+    use super::{contradicts_itself, crossed, fast_paths};
 
     fn trace(kinds: &[Kind]) -> Vec<Observation> {
         kinds.iter().map(|kind| Observation { at: 0, kind: *kind }).collect()
@@ -176,6 +212,15 @@ mod tests {
             [[101, 101, 101, 50, 50], [101, 50, 101, 101, 50], [101, 101, 101, 101, 50]],
             "never the FIN, which is no fast path's"
         );
+    }
+
+    #[test]
+    fn a_segment_may_have_been_made_just_before_another_came() {
+        let came = Observation { at: 200_000, kind: received(Flags::ACK, 501, 101, 10) };
+        let left = |at| Observation { at, kind: Kind::Sent(Segment::new(Flags::ACK, 101, 501).text(1)) };
+        assert_eq!(crossed(&[came, left(200_040)], 1), Some(vec![left(200_000), came]));
+        assert_eq!(crossed(&[came, left(202_000)], 1), None);
+        assert_eq!(crossed(&[left(200_000), came], 1), None, "what came is no segment of the kernel's");
     }
 
     #[test]

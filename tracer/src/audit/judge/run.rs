@@ -6,12 +6,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use model::{
     Flags, State,
     linux::DeviationId,
-    oracle::{Observation, Verdict as Word},
+    oracle::{Departures, Observation, Verdict as Word},
     profile::RFC9293_INTENT,
 };
 
 use super::{
-    departure::{departures, named},
+    departure::departures,
     oracle::{Judgement, judge},
     profile::running,
     reading::{Reading, explain},
@@ -84,16 +84,6 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         let (judgement, shown) = explained(trace, played);
         for id in shown {
             deviations.push((id, None));
-        }
-        let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
-        for departure in judgement.departures.iter().filter(|one| named(one.name, &observations).is_none()) {
-            let expected = "what the profile linux says".to_owned();
-            findings.push(Finding {
-                place: place(None),
-                expected,
-                seen: departure.name.to_owned(),
-                rules: "-".into(),
-            });
         }
         if let Some((at, expected, rules)) = &judgement.violation {
             let seen = trace.get(*at).map(|(_, observation)| observation.to_string()).unwrap_or_default();
@@ -192,7 +182,7 @@ fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     if judgement.violation.is_some() {
         return (judgement, Vec::new());
     }
-    let mut shown = if judge(&observations, &RFC9293_INTENT).conforms() {
+    let mut shown = if judge(&observations, &RFC9293_INTENT, Departures::NONE).conforms() {
         Vec::new()
     } else {
         departures(&trace, &profile, judgement.departures, &BTreeSet::new())

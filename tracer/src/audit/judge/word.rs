@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use model::{linux::DeviationId, oracle::Observation, profile::RFC9293_INTENT};
+use model::{
+    linux::DeviationId,
+    oracle::{Departures, Observation},
+    profile::RFC9293_INTENT,
+};
 
 use super::{
-    departure::{departures, named},
+    departure::departures,
     oracle::judge,
-    reading::{Reading, explain},
+    reading::{Reading, explain_crossed},
 };
 use crate::audit::play::Played;
 
@@ -32,21 +36,16 @@ pub enum Word {
 /// The word on a trace of this run. What is in `known` already is not looked for again: that takes most of the time.
 #[must_use]
 pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId>) -> Word {
-    if judge(trace, &RFC9293_INTENT).conforms() {
+    if judge(trace, &RFC9293_INTENT, Departures::NONE).conforms() {
         return Word::Explained(Vec::new());
     }
-    let Reading { judgement, profile, trace: read, fast_path } = explain(trace, &played.sysctls);
+    let Reading { judgement, profile, trace: read, fast_path } = explain_crossed(trace, &played.sysctls);
     if let Some((at, expected, rules)) = judgement.violation {
         if played.lost > 0 {
             return Word::Unknown("events were lost");
         }
-        let seen = trace.get(at).map(ToString::to_string).unwrap_or_default();
+        let seen = read.get(at).map(ToString::to_string).unwrap_or_default();
         return Word::Unexplained { expected, seen, rules };
-    }
-    let unnamed = judgement.departures.iter().find(|departure| named(departure.name, &read).is_none());
-    if let Some(departure) = unnamed {
-        let expected = "what the profile linux says".to_owned();
-        return Word::Unexplained { expected, seen: departure.name.to_owned(), rules: "-".to_owned() };
     }
     if judgement.inconclusive {
         return Word::Unknown("no room for every explanation");

@@ -19,7 +19,7 @@ use generate::{Conversation, together};
 use super::{
     judge::{self, Word, name, traces, word},
     play::{self, Played},
-    report::model::{self as report, Family, Finding, Problem, Random},
+    report::model::{self as report, Family, Finding, Problem, Random, Undecided},
     scenario::{ParseError, Script, parse_file},
     stream::Stream,
 };
@@ -113,14 +113,20 @@ pub fn random(
     }
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut inconclusive = 0;
-    for seed in std::mem::take(&mut sum.doubtful) {
-        match again(seed, stream)? {
-            Word::Explained(shown) => sum.deviations.extend(shown),
-            Word::Unexplained { expected, seen, .. } => {
+    let mut undecided = Vec::new();
+    let mut leave = |seed, why: String| undecided.push(Undecided { seed, why });
+    // Whatever is not explained among the others is played alone.
+    let differed = std::mem::take(&mut sum.different);
+    for seed in std::mem::take(&mut sum.doubtful).into_iter().chain(differed.keys().copied()) {
+        match (again(seed, stream)?, differed.get(&seed)) {
+            (Word::Explained(_), Some(Problem { expected, seen, .. })) => {
+                leave(seed, format!("not when it was played alone: expected {expected}, seen {seen}"));
+            }
+            (Word::Explained(shown), None) => sum.deviations.extend(shown),
+            (Word::Unexplained { expected, seen, .. }, _) => {
                 sum.different.insert(seed, Problem { line: None, expected, seen });
             }
-            Word::Unknown(_) => inconclusive += 1,
+            (Word::Unknown(why), _) => leave(seed, why.to_owned()),
         }
     }
     let mut differences = Vec::new();
@@ -134,8 +140,7 @@ pub fn random(
             continue;
         }
         let Some(conversation) = shrink(seed, stream)? else {
-            // Alone it does not differ: what it met among the others is not known.
-            inconclusive += 1;
+            leave(seed, format!("not always: expected {}, seen {}", problem.expected, problem.seen));
             continue;
         };
         let Problem { expected, seen, .. } = conversation.problem.clone();
@@ -146,7 +151,8 @@ pub fn random(
         seed,
         conversations: sum.conversations,
         observations: sum.observations,
-        inconclusive,
+        inconclusive: u64::try_from(undecided.len()).unwrap_or(u64::MAX),
+        undecided,
         duration_ms,
         transitions: sum.transitions,
         differences,
@@ -179,6 +185,8 @@ fn play_batch(
         sum.observations += u64::try_from(observations.len()).unwrap_or(0);
         match word(&observations, &played, known) {
             Word::Explained(shown) => sum.deviations.extend(shown),
+            // Where the host kept peer or user waiting, what differs proves nothing.
+            Word::Unexplained { .. } if played.is_late() => sum.doubtful.push(*seed),
             Word::Unexplained { expected, seen, .. } => {
                 sum.different.insert(*seed, Problem { line: None, expected, seen });
             }

@@ -168,8 +168,16 @@ fn scenarios(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn conversations(out: &mut String, report: &Report, random: &Random) -> fmt::Result {
-    let Random { seed, conversations, observations, inconclusive, duration_ms, transitions: _, differences } =
-        random;
+    let Random {
+        seed,
+        conversations,
+        observations,
+        inconclusive,
+        undecided: _,
+        duration_ms,
+        transitions: _,
+        differences,
+    } = random;
     let last = seed.saturating_add(conversations.saturating_sub(1));
     writeln!(out, "## Random conversations\n")?;
     writeln!(

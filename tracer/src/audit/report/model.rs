@@ -391,6 +391,9 @@ pub struct Random {
     pub observations: u64,
     /// Conversations without a verdict: events were lost, or what differed did not when it was played again.
     pub inconclusive: u64,
+    /// Which these are.
+    #[serde(default)]
+    pub undecided: Vec<Undecided>,
     /// How long they took, milliseconds.
     #[serde(default)]
     pub duration_ms: u64,
@@ -398,6 +401,15 @@ pub struct Random {
     pub transitions: BTreeMap<String, u64>,
     /// Conversations in which something differs, shrunk.
     pub differences: Vec<Conversation>,
+}
+
+/// A conversation without a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undecided {
+    /// Its seed.
+    pub seed: u64,
+    /// Why.
+    pub why: String,
 }
 
 /// A conversation in which something differs.

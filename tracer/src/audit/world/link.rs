@@ -86,7 +86,7 @@ fn named(device: &str) -> libc::ifreq {
     // One byte stays zero: the name's end.
     let room = request.ifr_name.len() - 1;
     for (slot, byte) in request.ifr_name.iter_mut().take(room).zip(device.bytes()) {
-        *slot = byte.cast_signed();
+        *slot = libc::c_char::from_ne_bytes([byte]);
     }
     request
 }

@@ -3,6 +3,7 @@
 
 mod link;
 mod packet;
+mod stamping;
 mod sysctl;
 mod tap;
 mod tun;
@@ -15,6 +16,7 @@ use std::{
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 pub use packet::{Addresses, Forged, Malformed, Packet, Parsed, build, decode_options, icmp, parse};
+pub use stamping::Stamping;
 pub use sysctl::Sysctls;
 pub use tap::Seen;
 
@@ -58,6 +60,11 @@ pub enum WorldError {
     /// The packet socket.
     #[error("cannot listen on the TUN device: {0} (needs CAP_NET_RAW)")]
     Tap(#[source] io::Error),
+    /// The times of packets.
+    #[error(
+        "the kernel takes no times of packets (SO_TIMESTAMPING): without them nothing can be put in order"
+    )]
+    Stamps,
     /// A setting.
     #[error("cannot set {name} to {value}: {source}; does this kernel know it?")]
     Sysctl {
@@ -100,8 +107,9 @@ impl World {
         for name in ["accept_dad", "dad_transmits", "router_solicitations", "accept_ra"] {
             let _ = sysctls.set(&format!("net.ipv6.conf.default.{name}"), "0");
         }
-        // Every answer counts: no limit on those to what is out of the window.
+        // Every answer counts: no limit on those to what is out of the window, nor on challenges.
         sysctls.set("net.ipv4.tcp_invalid_ratelimit", "0")?;
+        sysctls.set("net.ipv4.tcp_challenge_ack_limit", "2147483647")?;
         let tun = Tun::new().map_err(WorldError::Tun)?;
         link::up("lo")?;
         link::address_v4(tun::NAME, KERNEL_V4)?;
@@ -135,10 +143,10 @@ impl World {
         self.tap.wait(at_most);
     }
 
-    /// Packets that crossed the wire without being seen.
+    /// Packets that crossed the wire without being seen, or without the time at which they did.
     #[must_use]
     pub fn unseen(&self) -> u64 {
-        self.tap.unseen()
+        self.tap.unseen() + self.tap.unstamped()
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Seen {
 pub struct Tap {
     socket: OwnedFd,
     unseen: Cell<u64>,
+    unstamped: Cell<u64>,
     /// How far the wall clock is ahead: the best look so far.
     ahead: Cell<Look>,
 }
@@ -42,8 +43,9 @@ impl Tap {
         }
         // SAFETY: the descriptor is new and nobody else's.
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        let tap = Self { socket, unseen: Cell::new(0), ahead: Cell::new(look()) };
-        tap.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        let tap = Self { socket, unseen: Cell::new(0), unstamped: Cell::new(0), ahead: Cell::new(look()) };
+        // Unlike SO_TIMESTAMPNS, which makes one up at reading, this one tells of a missing time.
+        tap.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, STAMPS)?;
         tap.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 32 << 20)?;
         // SAFETY: all zeros is a valid sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
@@ -100,7 +102,7 @@ impl Tap {
 
     fn receive(&self) -> io::Result<Option<(bool, u64, Vec<u8>)>> {
         let mut bytes = vec![0_u8; 2048];
-        // Room for one timespec, aligned as control messages are.
+        // Room for three timespecs, aligned as control messages are.
         let mut control = [0_u64; 16];
         // SAFETY: all zeros is a valid sockaddr_ll, and a valid msghdr.
         let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { (zeroed(), zeroed()) };
@@ -118,20 +120,35 @@ impl Tap {
             return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
         };
         bytes.truncate(size);
-        let mut wall = now(ClockId::Realtime);
+        let mut stamp = None;
         // SAFETY: the kernel has filled in the control messages, and CMSG_* walk within msg_controllen.
         unsafe {
             let mut header = libc::CMSG_FIRSTHDR(&raw const message);
             while !header.is_null() {
-                if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
+                if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_TIMESTAMPING {
+                    // The first of three: the time that the kernel's software took.
                     let time: libc::timespec =
                         libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
-                    wall = nanoseconds(time.tv_sec, time.tv_nsec);
+                    stamp = Some(nanoseconds(time.tv_sec, time.tv_nsec));
                 }
                 header = libc::CMSG_NXTHDR(&raw const message, header);
             }
         }
+        let wall = stamp.unwrap_or_else(|| {
+            self.unstamped.set(self.unstamped.get() + 1);
+            now(ClockId::Realtime)
+        });
         Ok(Some((from.sll_pkttype == libc::PACKET_OUTGOING, wall, bytes)))
+    }
+
+    /// The packet socket, which the kernel goes on to serve.
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
+    /// Packets without the kernel's own time, since the beginning: theirs is that of the reading.
+    pub fn unstamped(&self) -> u64 {
+        self.unstamped.get()
     }
 
     /// Packets that found no room, since the beginning.
@@ -156,6 +173,9 @@ impl Tap {
         self.unseen.get()
     }
 }
+
+/// `SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE`: take the time of a packet when it crosses a device, and tell it.
+const STAMPS: i32 = 1 << 3 | 1 << 4;
 
 /// Every protocol (`ETH_P_ALL`), and the family of packet sockets, as wide as an address keeps them.
 const ETH_P_ALL: u16 = 3;

@@ -24,7 +24,7 @@ impl Tun {
         // SAFETY: all zeros is a valid ifreq.
         let mut request: libc::ifreq = unsafe { zeroed() };
         for (slot, byte) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
-            *slot = byte.cast_signed();
+            *slot = libc::c_char::from_ne_bytes([byte]);
         }
         request.ifr_ifru.ifru_flags = TUN_WITHOUT_HEADER;
         // SAFETY: TUNSETIFF reads and fills an ifreq, and the pointer is to one.

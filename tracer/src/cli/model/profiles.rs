@@ -114,15 +114,18 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         fin_occupies "The peer's FIN waits to be read as text does (Linux).";
         ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
         timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";
+        ackless_unanswered "A segment with none of SYN, ACK and RST is dropped before its number is looked at (Linux).";
         text_after_fin_resets "Text behind the peer's FIN resets (Linux).";
         second_fin_unanswered "Another FIN behind the peer's FIN draws no ACK (Linux).";
         second_fin_counts "Another FIN of a segment that begins before RCV.NXT moves RCV.NXT on (Linux).";
         reset_at_edge "The reset of ABORT has the number at the right edge of a window taken back (Linux).";
         time_wait_without_user "A CLOSE in TIME-WAIT with unread text resets nothing (Linux).";
+        time_wait_unchallenged "In TIME-WAIT neither an inexact reset nor an ACK out of range is challenged (Linux).";
         reset_behind_held "A reset right behind the last text held counts where SACK is agreed (Linux).";
         orphan_minisockets "An orphan in FIN-WAIT-2 is a minisocket with checks of its own (Linux).";
         late_fin_resets "A FIN out of order resets an orphan, as late text does (Linux).";
         window_by_progress "A window counts with an ACK of something new, and not where it only shrinks (Linux).";
+        predicted_window "Text in order that brings nothing else renews SND.WL1 (Linux, at times).";
         fin_ends_stream "Text held behind a FIN in order is dropped (Linux).";
         held_fin_merges "Text right behind a held FIN is counted with it (Linux, at times).";
         held_fin_ends_stream "Text held behind a held FIN is dropped (Linux, at times).";

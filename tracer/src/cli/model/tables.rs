@@ -1,7 +1,8 @@
 //! The model's tables.
 
 use model::contradiction::{CONTRADICTIONS, Decision};
-use model::linux::PAIRS;
+use model::linux::{Deviation, PAIRS};
+use model::oracle::{DEPARTURES, Departure};
 use model::requirement::{Class, REQUIREMENTS, Requirement};
 use model::story::stories as all_stories;
 use model::{EDGES, Rule, State};
@@ -119,6 +120,23 @@ pub fn contradictions() -> Table {
     Table::new(columns, CONTRADICTIONS.iter().map(row).collect())
 }
 
+/// Where Linux departs from the RFC segment by segment: what the oracle, and so the audit, knows by name.
+pub fn departures() -> Table {
+    let columns = vec![
+        Column::new("Deviation"),
+        Column::wrapped("Kernel", 27),
+        Column::hidden("Switch"),
+        Column::wrapped("Clause", 14),
+        Column::new("What Linux does"),
+    ];
+    let row = |departure: &Departure| {
+        let Deviation { name, function, clause, why, .. } = departure.linux?.deviation();
+        let cells = [*name, *function, departure.name, *clause, *why];
+        Some(cells.map(Value::from).to_vec())
+    };
+    Table::new(columns, DEPARTURES.iter().filter_map(row).collect())
+}
+
 /// The stories.
 pub fn stories() -> Table {
     let columns = vec![
@@ -136,7 +154,10 @@ pub fn stories() -> Table {
 #[cfg(test)]
 mod tests {
     use super::super::table::Output;
-    use super::{PAIRS, contradictions, edges, linux_edges, requirements, rules, states, stories};
+    use super::{
+        DEPARTURES, PAIRS, contradictions, departures, edges, linux_edges, requirements, rules, states,
+        stories,
+    };
     use crate::cli::model::profiles;
 
     #[test]
@@ -148,7 +169,8 @@ mod tests {
             (rules(), 117),
             (requirements(), 119),
             (contradictions(), 22),
-            (profiles::table(), 66),
+            (departures(), DEPARTURES.iter().filter(|departure| departure.linux.is_some()).count()),
+            (profiles::table(), 69),
         ];
         for (table, rows) in tables {
             let page = table.print(Output::Table, 100);

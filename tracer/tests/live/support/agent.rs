@@ -133,13 +133,13 @@ pub struct Outcome {
 ///
 /// # Panics
 ///
-/// When it runs longer than ten seconds on a machine.
+/// When it runs longer than twenty seconds on a machine.
 pub fn finish(command: &mut Command) -> Outcome {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = Process::start(command, Signal::KILL);
     let stdout = collect(process.child().stdout.take().expect("a pipe"));
     let stderr = collect(process.child().stderr.take().expect("a pipe"));
-    let status = process.wait(patience(Duration::from_secs(10)));
+    let status = process.wait(patience(Duration::from_secs(20)));
     drop(process);
     let (stdout, stderr) = (stdout.join().expect("a reader"), stderr.join().expect("a reader"));
     let status = status.unwrap_or_else(|| panic!("{command:?} does not end; it said:\n{stdout}{stderr}"));

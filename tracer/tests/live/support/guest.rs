@@ -18,6 +18,11 @@ pub fn patience(time: Duration) -> Duration {
     if is_guest() { time * PATIENCE } else { time }
 }
 
+/// How late a program may come to its turn on the processor.
+pub fn delay(time: Duration) -> Duration {
+    if is_guest() { time * SLOWER } else { time }
+}
+
 fn is_guest() -> bool {
     env::var_os("TCP_TRACER_GUEST").is_some()
 }

@@ -5,10 +5,10 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::namespace::Namespace;
+use super::{counters, guest::patience, namespace::Namespace};
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +91,11 @@ impl Load {
                 self.connect(address);
                 made += 1;
             }
-            while served.load(Ordering::Relaxed) < made {
-                thread::sleep(Duration::from_millis(1));
-            }
+            let missed = all_are_served(&served, made).err();
             done.store(true, Ordering::Relaxed);
             // Ends the server's accept without a connection that nobody has counted.
             let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
+            assert_eq!(missed, None, "{self:?}");
             made
         })
     }
@@ -136,6 +135,22 @@ impl Load {
             Ending::Reset => {
                 rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("SO_LINGER");
             }
+        }
+    }
+}
+
+/// Waits until the server is done with all connections that were made; an error when it gets no further.
+fn all_are_served(served: &AtomicU64, made: u64) -> Result<(), String> {
+    let (mut before, mut since) = (0, Instant::now());
+    loop {
+        match served.load(Ordering::Relaxed) {
+            now if now >= made => return Ok(()),
+            now if now != before => (before, since) = (now, Instant::now()),
+            now if since.elapsed() > patience(Duration::from_secs(20)) => {
+                let sockets = counters::sockets_here();
+                return Err(format!("{now} of {made} connections came to the server; sockets: {sockets:?}"));
+            }
+            _ => thread::sleep(Duration::from_millis(1)),
         }
     }
 }

@@ -16,10 +16,12 @@ pub mod process;
 pub mod programs;
 pub mod prometheus;
 pub mod scratch;
+pub mod seen;
 pub mod shown;
 pub mod silence;
 pub mod skip;
 pub mod sysctl;
 pub mod wait;
 
+pub use seen::seen;
 pub use skip::turn;

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     os::{fd::AsFd, unix::fs::MetadataExt},
     path::PathBuf,
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
 };
@@ -15,7 +15,7 @@ use super::process::run;
 
 /// A private namespace with its loopback up; it is removed when dropped.
 ///
-/// It has a name under `/run/netns`, for that is where the agent finds namespaces without a process.
+/// It has a name under `/run/netns`, for that is where the agent always finds namespaces without a process.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
@@ -34,6 +34,11 @@ impl Namespace {
         // Loads open far more connections than the usual range has ports.
         namespace.sysctl("net/ipv4/ip_local_port_range", "1024 65535");
         namespace
+    }
+
+    /// Takes the name away, so that nothing holds the namespace but this value's file descriptor.
+    pub fn lose_its_name(&self) {
+        run(Command::new("ip").args(["netns", "delete", &self.name]));
     }
 
     /// Its name, as `ip netns` knows it.
@@ -78,6 +83,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "delete", &self.name]).status();
+        // It may have lost its name.
+        let _ = Command::new("ip").args(["netns", "delete", &self.name]).stderr(Stdio::null()).status();
     }
 }

@@ -41,7 +41,7 @@ impl Peer {
             // SAFETY: all zeros is a valid ifreq.
             let mut request: libc::ifreq = unsafe { zeroed() };
             for (slot, byte) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
-                *slot = byte.cast_signed();
+                *slot = libc::c_char::from_ne_bytes([byte]);
             }
             let flags = libc::IFF_TUN | libc::IFF_NO_PI;
             request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("sixteen bits");

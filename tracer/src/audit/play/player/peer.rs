@@ -52,12 +52,12 @@ impl Player<'_> {
             }
         } else {
             self.reference = now();
-            self.world.inject(&packet)?;
-            if forgery.twice {
+            let mut ends_an_orphan = segment.has(Flags::FIN) && self.user.socket(place).is_err();
+            for _ in 0..if forgery.twice { 2 } else { 1 } {
                 self.world.inject(&packet)?;
-            }
-            if segment.has(Flags::FIN) && self.user.socket(place).is_err() {
-                self.account.fin_for_orphan(Ports { kernel: here, peer: there });
+                if ends_an_orphan {
+                    ends_an_orphan = !self.account.fin_for_orphan(Ports { kernel: here, peer: there });
+                }
             }
         }
         self.pump()?;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{badge, ladder};
 use crate::audit::report::{
-    model::{Conversation, Random, Report},
+    model::{Conversation, Random, Report, Undecided},
     words::{several, span, thousands},
 };
 
@@ -12,8 +12,16 @@ use crate::audit::report::{
 const SHOWN: usize = 20;
 
 pub(super) fn section(report: &Report, random: &Random) -> Markup {
-    let Random { seed, conversations, observations, inconclusive, duration_ms, transitions, differences } =
-        random;
+    let Random {
+        seed,
+        conversations,
+        observations,
+        inconclusive,
+        undecided,
+        duration_ms,
+        transitions,
+        differences,
+    } = random;
     let unexplained = report.unexplained_conversations();
     let drawn = differences.len().min(SHOWN);
     let last = seed.saturating_add(conversations.saturating_sub(1));
@@ -26,7 +34,12 @@ pub(super) fn section(report: &Report, random: &Random) -> Markup {
                 (several(*observations, "observation", "observations")) ". "
                 @if *inconclusive > 0 {
                     (several(*inconclusive, "conversation has", "conversations have"))
-                    " no verdict: events were lost, or what differed did not when it was played again. "
+                    " no verdict: events were lost, or what differed did not when it was played again"
+                    @for (at, Undecided { seed, why }) in undecided.iter().take(SHOWN).enumerate() {
+                        @if at == 0 { " (" } @else { "; " }
+                        "seed " (seed) ": " (why)
+                    }
+                    @if undecided.is_empty() { ". " } @else { "). " }
                 }
                 @if unexplained == 0 { "Nothing is unexplained." }
                 @else { (several(unexplained as u64, "conversation has", "conversations have")) " something that nothing explains." }
