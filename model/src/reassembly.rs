@@ -98,6 +98,12 @@ impl Reassembly {
         self.fins().any(|fin| fin == number)
     }
 
+    /// Whether all of these numbers are held as text.
+    #[must_use]
+    pub fn covers(&self, start: Seq, len: u32) -> bool {
+        self.ranges().iter().any(|range| range.start.le(start) && (start + len).le(range.end()))
+    }
+
     /// Where the text ends that a FIN before `reached` became one with: the number right behind the FIN is held as text.
     #[must_use]
     pub fn end_behind_fin(&self, reached: Seq) -> Option<Seq> {

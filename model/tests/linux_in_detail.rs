@@ -245,6 +245,27 @@ fn a_held_fin_that_text_passes_counts_at_the_end_of_the_text_behind_it() {
 }
 
 #[test]
+fn a_fin_far_ahead_does_not_keep_a_nearer_one_from_merging() {
+    let far = Segment::new(Flags::FIN_ACK, 9_000, 1001);
+    let fin = Segment::new(Flags::FIN_ACK, 5002, 1001);
+    let behind = Segment::new(TEXT, 5003, 1001).text(100);
+    let gap = Segment::new(TEXT, 5001, 1001).text(100);
+    let [merged, _] = both(|p, on| p.held_fin_merges = on)
+        .map(|p| after(tcb(State::Established), &p, &[far, fin, behind, gap]));
+    assert_eq!((merged.state, merged.rcv.nxt), (State::CloseWait, Seq(5103)));
+}
+
+#[test]
+fn a_fin_inside_of_held_text_is_dropped_with_its_segment() {
+    let text = Segment::new(Flags::FIN_ACK, 5063, 1001).text(100);
+    let inside = Segment::new(Flags::FIN_ACK, 5101, 1001);
+    let gap = Segment::new(TEXT, 5001, 1001).text(100);
+    let [dropped, _] = both(|p, on| p.held_fin_ends_stream = on)
+        .map(|p| after(tcb(State::Established), &p, &[text, inside, gap]));
+    assert_eq!((dropped.state, dropped.rcv.nxt), (State::CloseWait, Seq(5164)));
+}
+
+#[test]
 fn of_two_fins_held_the_one_that_text_has_not_passed_counts() {
     let fins = [Segment::new(Flags::FIN_ACK, 5064, 1001).text(100), Segment::new(Flags::FIN_ACK, 5002, 1001)];
     let text = Segment::new(TEXT, 5001, 1001).text(100);

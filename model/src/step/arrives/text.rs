@@ -68,7 +68,7 @@ impl Step<'_> {
         if self.profile.held_fin_merges && waited > 0 && held.end_behind_fin(end) == Some(end) {
             // Text has passed the FIN's number; the FIN counts at the end of what it became one with.
             waited -= 1;
-            self.tcb.rcv.held.insert_fin(end - 1);
+            self.tcb.rcv.held.fin = Some(end - 1);
         }
         if inside.len > 0 || waited > 0 {
             self.take(Rule::Txt1);
@@ -102,8 +102,11 @@ impl Step<'_> {
             self.take(Rule::Seq6);
         }
         let start = inside.text_seq();
+        // Linux drops what lies wholly in one held segment, its FIN too.
+        let covered = self.profile.held_fin_ends_stream
+            && self.tcb.rcv.held.covers(start, inside.len.saturating_add(1));
         if self.choices.hold_out_of_order && self.tcb.rcv.held.insert(start, inside.len) {
-            if fin {
+            if fin && !covered {
                 self.tcb.rcv.held.insert_fin(start + inside.len);
             }
             self.out.push(Effect::Hold(start, inside.len));
