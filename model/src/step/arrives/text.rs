@@ -103,7 +103,8 @@ impl Step<'_> {
         }
         let start = inside.text_seq();
         // Linux drops what lies wholly in one held segment, its FIN too.
-        let covered = self.profile.held_fin_ends_stream && self.tcb.rcv.held.covers(start, inside.len.saturating_add(1));
+        let covered = self.profile.held_fin_ends_stream
+            && self.tcb.rcv.held.covers(start, inside.len.saturating_add(1));
         if self.choices.hold_out_of_order && self.tcb.rcv.held.insert(start, inside.len) {
             if fin && !covered {
                 self.tcb.rcv.held.insert_fin(start + inside.len);
