@@ -95,7 +95,7 @@ impl Judge {
             Input::Lost(Loss { hook, until, .. }) => self.tracker.lost(hook, until),
             Input::Flush(now) => {
                 let Self { tracker, ledger, .. } = self;
-                tracker.flush(now, &mut |step| conclude(step, ledger, audience));
+                tracker.flush(now, &mut |step| conclude(&step, ledger, audience));
             }
         }
     }
@@ -117,7 +117,7 @@ impl Judge {
                     *latest = event.time;
                 }
                 if !is_listing || listing.show(event) {
-                    tracker.observe(event, &mut |step| conclude(step, ledger, audience));
+                    tracker.observe(event, &mut |step| conclude(&step, ledger, audience));
                 }
             }
             Err(reason) => {
@@ -139,7 +139,7 @@ impl Judge {
         let missing = tracker.missing(&listing);
         self.missing = missing.len();
         for event in missing.into_iter().chain(tracker.unheard(&mut listing)) {
-            tracker.observe(&event, &mut |step| conclude(step, ledger, audience));
+            tracker.observe(&event, &mut |step| conclude(&step, ledger, audience));
         }
         tracker.listing_ends();
     }
@@ -175,8 +175,8 @@ impl Judge {
 }
 
 /// Judges a step, counts it, and hands it on.
-fn conclude(step: Step<'_>, ledger: &mut Ledger, audience: &mut impl Audience) {
-    let finding = checker::check(&step);
+fn conclude(step: &Step<'_>, ledger: &mut Ledger, audience: &mut impl Audience) {
+    let finding = checker::check(step);
     ledger.record(&finding);
     audience.finding(&finding);
 }

@@ -9,7 +9,6 @@ use std::{
 use aya::sys::{Stats, enable_stats};
 
 use crate::{
-    programs,
     sample::{figure, tell},
     support::{
         agent::Agent,
@@ -58,7 +57,6 @@ fn measure_programs(round: u64, window: Duration) {
 
 /// What all programs have taken so far.
 fn run_seconds(agent: &mut Agent) -> f64 {
-    sleep(programs::UPDATE);
     agent.metrics().sum("tcptracer_bpf_run_seconds_total", &[])
 }
 

@@ -94,8 +94,6 @@ impl Pair {
         let Run { rate, made, own } = run(self.family, self.connections);
         let busy = processor_time(agent.pid()).saturating_sub(busy).as_secs_f64();
         let share = busy / (begin.elapsed() - 2 * SETTLE).as_secs_f64();
-        // The counts are brought up to date once a second.
-        sleep(Duration::from_millis(1200));
         let after = lost(&mut agent);
         let transitions = after.1 - before.1;
         self.tell("agent", "connections_per_second", rate);

@@ -1,6 +1,6 @@
 //! What each hook costs inside the kernel, by the kernel's own statistics.
 
-use std::{collections::BTreeMap, thread::sleep, time::Duration};
+use std::collections::BTreeMap;
 
 use aya::sys::{Stats, enable_stats};
 
@@ -10,9 +10,6 @@ use crate::{
     support::{agent::Agent, load::Family},
 };
 
-/// The agent brings its figures up to date once a second.
-pub const UPDATE: Duration = Duration::from_millis(1200);
-
 pub fn measure(rounds: u64, connections: u64) {
     // The kernel counts while this is open.
     let _counting = match enable_stats(Stats::RunTime) {
@@ -21,10 +18,8 @@ pub fn measure(rounds: u64, connections: u64) {
     };
     for round in 1..=rounds {
         let mut agent = Agent::start();
-        sleep(UPDATE);
         let before = Work::of(&mut agent);
         let made = churn::run(Family::Ipv4, connections).made;
-        sleep(UPDATE);
         let after = Work::of(&mut agent);
         let mut all = 0.0;
         for (handler, (seconds, runs)) in &after.handlers {

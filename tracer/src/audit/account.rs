@@ -100,9 +100,9 @@ impl Account {
     pub fn update(&mut self) {
         let Self { subscription, tracker, book } = self;
         while let Some(event) = subscription.next() {
-            tracker.observe(&event, &mut |step| book.take(step));
+            tracker.observe(&event, &mut |step| book.take(&step));
         }
-        tracker.flush(now(), &mut |step| book.take(step));
+        tracker.flush(now(), &mut |step| book.take(&step));
     }
 
     /// The peer has just sent a FIN on a connection without a user. It turns the minisocket of an orphan into TIME_WAIT,
@@ -153,9 +153,8 @@ pub fn now() -> u64 {
 }
 
 impl Book {
-    fn take(&mut self, step: Step<'_>) {
-        let finding = check(&step);
-        let step = finding.step;
+    fn take(&mut self, step: &Step<'_>) {
+        let finding = check(step);
         let time = step.event.time;
         let ports = Ports::of(&step.flow());
         if let Some(judgement) = finding.judgement {

@@ -45,7 +45,7 @@ impl Watch {
     pub fn see(&mut self, events: &[Event]) -> &mut Self {
         let Self { tracker, told } = self;
         for event in events {
-            tracker.observe(event, &mut |step| told.push(tell(step)));
+            tracker.observe(event, &mut |step| told.push(tell(&step)));
             assert_eq!(tracker.books().total(), tracker.len() as u64, "after {event:?}");
         }
         self
@@ -62,7 +62,7 @@ impl Watch {
     pub fn flush(&mut self, now: u64) -> &mut Self {
         let Self { tracker, told } = self;
         for _ in 0..2 {
-            tracker.flush(now, &mut |step| told.push(tell(step)));
+            tracker.flush(now, &mut |step| told.push(tell(&step)));
         }
         self
     }
@@ -151,8 +151,8 @@ impl Watch {
     }
 }
 
-fn tell(step: Step<'_>) -> Told {
-    let finding = checker::check(&step);
+fn tell(step: &Step<'_>) -> Told {
+    let finding = checker::check(step);
     let Step { event, connection, kind } = *finding.step;
     let flow = connection.map_or(event.flow, Connection::flow);
     Told {

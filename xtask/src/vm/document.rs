@@ -116,6 +116,13 @@ fn losses(kernels: &[(Of<'_>, Kernel)]) -> String {
     text
 }
 
+/// Questions to which each kernel gives the same answer.
+struct Split<'a> {
+    names: Vec<&'a str>,
+    /// The answers, with the kernel that gives it.
+    seen: Vec<(&'a str, String)>,
+}
+
 /// What tests have seen, where not all kernels show the same.
 fn differences(kernels: &[(Of<'_>, Kernel)]) -> String {
     let mut facts: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
@@ -132,8 +139,16 @@ fn differences(kernels: &[(Of<'_>, Kernel)]) -> String {
     if facts.is_empty() {
         return "Nothing.\n".to_owned();
     }
-    let mut text = String::new();
+    // What splits the kernels in the same way, with the same words, is told once.
+    let mut told: Vec<Split<'_>> = Vec::new();
     for (name, seen) in facts {
+        match told.iter_mut().find(|known| known.seen == seen) {
+            Some(known) => known.names.push(name),
+            None => told.push(Split { names: vec![name], seen }),
+        }
+    }
+    let mut text = String::new();
+    for Split { names, seen } in told {
         let mut values: Vec<(&str, Vec<&str>)> = Vec::new();
         for (value, kernel) in &seen {
             match values.iter_mut().find(|(known, _)| known == value) {
@@ -141,7 +156,7 @@ fn differences(kernels: &[(Of<'_>, Kernel)]) -> String {
                 None => values.push((value, vec![kernel])),
             }
         }
-        text.push_str(&format!("- {name}\n"));
+        text.push_str(&format!("- {}\n", names.join(", ")));
         for (value, kernels) in values {
             text.push_str(&format!("  - {value}: {}\n", kernels.join(", ")));
         }
@@ -214,12 +229,15 @@ mod tests {
     fn what_the_tests_saw_is_told_where_kernels_differ() {
         let seen = |kernel: &str, repeated: &str| {
             let mut record = record(kernel, Set::LongTimers);
-            record.seen =
-                [("SYNs".to_owned(), repeated.to_owned()), ("equal".to_owned(), "1".to_owned())].into();
+            let seen = [("SYNs", repeated), ("SYNs again", repeated), ("equal", "1")];
+            record.seen = seen.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             record
         };
         let page = document(&[seen("5.10", "6"), seen("6.1", "6"), seen("6.12", "10")]);
-        assert!(page.contains("- SYNs\n  - 6: 5.10 x86_64, 6.1 x86_64\n  - 10: 6.12 x86_64\n"), "{page}");
+        assert!(
+            page.contains("- SYNs, SYNs again\n  - 6: 5.10 x86_64, 6.1 x86_64\n  - 10: 6.12 x86_64\n"),
+            "{page}"
+        );
         assert!(!page.contains("equal"), "{page}");
         assert!(document(&[]).contains("## What the tests saw differ\n\nNothing.\n"));
     }

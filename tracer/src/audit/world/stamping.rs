@@ -22,7 +22,7 @@ impl Stamping {
     ///
     /// # Errors
     ///
-    /// [`WorldError::Stamps`] when none comes within [`PATIENCE`]; the others when there is no network to try it in.
+    /// [`WorldError::Stamps`] when none comes within ten seconds; the others when there is no network to try it in.
     pub fn start() -> Result<Self, WorldError> {
         thread::scope(|scope| {
             let inside = scope.spawn(|| first_stamp().map(|tap| Self { _socket: tap.into_socket() }));
