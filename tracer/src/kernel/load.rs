@@ -323,14 +323,21 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
 struct Symbols {
     timewait_timer: Option<u64>,
     request_timer: Option<u64>,
-    tracepoint_srcu: Option<u64>,
+    /// Tracepoints run under SRCU-fast.
+    has_preemptible_tracepoints: bool,
     /// Start, end and number of each of [`CALLER_FUNCTIONS`].
     callers: [[u64; 3]; CALLER_FUNCTIONS.len()],
 }
 
 impl Symbols {
     fn read() -> Self {
-        const OWN: [&str; 3] = ["tw_timer_handler", "reqsk_timer_handler", "tracepoint_srcu"];
+        const OWN: [&str; 5] = [
+            "tw_timer_handler",
+            "reqsk_timer_handler",
+            "tracepoint_srcu",
+            "init_srcu_struct_fast",
+            "__init_srcu_struct_fast",
+        ];
         let names: [&str; OWN.len() + CALLER_FUNCTIONS.len()] =
             std::array::from_fn(|place| match place.checked_sub(OWN.len()) {
                 Some(place) => CALLER_FUNCTIONS[place].0,
@@ -345,12 +352,19 @@ impl Symbols {
             let function = function.clone().unwrap_or_default();
             *range = [function.start, function.end, caller as u64];
         }
-        Self { timewait_timer: address(0), request_timer: address(1), tracepoint_srcu: address(2), callers }
+        // Up to 6.12 there is a `tracepoint_srcu` as well, for the tracepoints of idle code alone; SRCU-fast is younger.
+        let has_srcu_fast = address(3).or(address(4)).is_some();
+        Self {
+            timewait_timer: address(0),
+            request_timer: address(1),
+            has_preemptible_tracepoints: address(2).is_some() && has_srcu_fast,
+            callers,
+        }
     }
 
     /// Where tracepoints run under SRCU their programs can be preempted, and nest deeper than task and softirq.
     fn copies(&self) -> u32 {
-        if self.tracepoint_srcu.is_some() { COPIES } else { 2 }
+        if self.has_preemptible_tracepoints { COPIES } else { 2 }
     }
 }
 
