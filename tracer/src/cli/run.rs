@@ -153,6 +153,8 @@ async fn agent(
         security,
     );
     if !args.listen_ports.is_empty() {
+        // The first scrape has them; what went wrong is said when they are looked at next.
+        metrics.backlogs(&backlog::read(&args.listen_ports).0);
         drop(tokio::spawn(watch_backlogs(Arc::clone(&metrics), args.listen_ports)));
     }
     let config = Config {
