@@ -1,5 +1,7 @@
 //! `tcp-tracer run`: the agent.
 
+mod backlogs;
+
 use std::{
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
@@ -12,6 +14,7 @@ use std::{
 use tokio::sync::watch;
 use tracer_ebpf::Hook;
 
+use self::backlogs::Backlogs;
 use super::{
     record::bytes,
     start::{self, KernelArgs, StartError, stop_signal, stopped},
@@ -20,7 +23,6 @@ use crate::{
     decode::Malformed,
     judge::{Audience, Input},
     kernel::{
-        backlog,
         counts::{self, Fate},
         listing::Snapshot,
         load::Attached,
@@ -38,9 +40,6 @@ use crate::{
     tracker::Limits,
     web::{self, Health, Inquiries, Security, SecurityError, Site, TelemetryPath},
 };
-
-/// Time between two looks at the accept queues.
-const BACKLOG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long the pipeline may rest while it records: a recorder that is killed leaves all but the last second.
 const RECORDING_REST: Duration = Duration::from_millis(200);
@@ -153,9 +152,7 @@ async fn agent(
         security,
     );
     if !args.listen_ports.is_empty() {
-        // The first scrape has them; what went wrong is said when they are looked at next.
-        metrics.backlogs(&backlog::read(&args.listen_ports).0);
-        drop(tokio::spawn(watch_backlogs(Arc::clone(&metrics), args.listen_ports)));
+        drop(tokio::spawn(Backlogs::new(Arc::clone(&metrics), args.listen_ports).watch()));
     }
     let config = Config {
         load: args.kernel.options(),
@@ -187,26 +184,6 @@ async fn agent(
     }
     log::info!("stopped; nothing is left attached");
     Ok(())
-}
-
-/// Looks at the accept queues of these ports until the agent ends.
-async fn watch_backlogs(metrics: Arc<Metrics>, ports: Vec<u16>) {
-    let mut interval = tokio::time::interval(BACKLOG_INTERVAL);
-    let mut said = Vec::new();
-    loop {
-        interval.tick().await;
-        let ports = ports.clone();
-        let Ok((queues, problems)) = tokio::task::spawn_blocking(move || backlog::read(&ports)).await else {
-            return log::error!("the accept queues are not looked at any more");
-        };
-        metrics.backlogs(&queues);
-        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        // Each once, while it lasts.
-        for problem in problems.iter().filter(|problem| !said.contains(*problem)) {
-            log::warn!("accept queues: {problem}");
-        }
-        said = problems;
-    }
 }
 
 /// The agent's sinks: metrics, the violations' list, the log, and the pages.

@@ -44,8 +44,10 @@ pub fn all() -> BTreeMap<u64, Namespace> {
 #[must_use]
 pub fn everywhere() -> BTreeMap<u64, Namespace> {
     let mut found = all();
-    let threads = processes().flat_map(|path| entries(path.join("task"))).map(|path| path.join("ns/net"));
-    let descriptors = processes().flat_map(|path| entries(path.join("fd")));
+    let processes: Vec<_> = processes().collect();
+    let threads =
+        processes.iter().flat_map(|path| entries(path.join("task"))).map(|path| path.join("ns/net"));
+    let descriptors = processes.iter().flat_map(|path| entries(path.join("fd")));
     let descriptors = descriptors.filter(|path| fs::read_link(path).is_ok_and(|target| may_be_one(&target)));
     add(&mut found, threads.chain(descriptors));
     found
