@@ -20,6 +20,7 @@ use crate::{
         btf::{BtfError, Types},
         counts,
         load::{Attached, LoadError, Options},
+        ring::drain,
     },
     tracker::Hooks,
 };
@@ -135,29 +136,25 @@ fn read(shared: &Shared, attached: &Attached, mut ring: RingBuf<MapData>) {
     let mut malformed = 0;
     let mut rounds = 0_u32;
     while !shared.stop.load(Ordering::Relaxed) {
-        let mut idle = true;
-        {
+        let records = {
             let subscribers = lock(&shared.subscribers);
-            while let Some(record) = ring.next() {
-                idle = false;
-                match decode(&record, &attached.kernel) {
-                    Ok(event) => {
-                        if let Some(subscriber) = subscribers.get(&event.socket.netns) {
-                            // A world that has just ended hears no more.
-                            let _ = subscriber.send(event);
-                        }
+            drain(&mut ring, |record| match decode(record, &attached.kernel) {
+                Ok(event) => {
+                    if let Some(subscriber) = subscribers.get(&event.socket.netns) {
+                        // A world that has just ended hears no more.
+                        let _ = subscriber.send(event);
                     }
-                    Err(_) => malformed += 1,
                 }
-            }
-        }
+                Err(_) => malformed += 1,
+            })
+        };
         // The programs' own statistics cost system calls: not every millisecond.
         if rounds.is_multiple_of(64) {
             let lost: u64 = counts::fates(attached).iter().map(|(_, fate)| fate.lost()).sum();
             shared.lost.store(lost + malformed, Ordering::Relaxed);
         }
         rounds = rounds.wrapping_add(1);
-        if idle {
+        if records == 0 {
             thread::sleep(POLL);
         }
     }
