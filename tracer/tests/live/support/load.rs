@@ -55,6 +55,9 @@ pub struct Load {
 const AHEAD: u64 = 512;
 const BACKLOG: i32 = 4096;
 
+/// Longer than the end of a connection takes on its way through the loopback, repetitions included.
+const END_COMES: Duration = Duration::from_secs(10);
+
 impl Load {
     /// Runs it to its end.
     pub fn run(&self, namespace: &Namespace) {
@@ -113,7 +116,9 @@ impl Load {
                 stream.write_all(&byte).expect("a byte to the client");
             }
             if self.ending != Ending::Server {
-                // The end, or the reset that the client sent.
+                // The end, or the reset that the client sent; or nothing, where a FIN that overtook the birth of its
+                // peer was reset and took the client along.
+                stream.set_read_timeout(Some(patience(END_COMES))).expect("a time limit");
                 let _ = stream.read(&mut byte);
             }
             drop(stream);
