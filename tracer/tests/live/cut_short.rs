@@ -133,15 +133,25 @@ fn ss_and_the_end_of_a_namespace_destroy_time_wait() {
     agree_on_time_wait(&mut agent);
 
     load.run(&namespace);
+    let listed = || namespace.enter(counters::sockets_here)["time_wait"];
+    until(Duration::from_secs(5), || match listed() {
+        left if left >= 20 => Ok(()),
+        left => Err(format!("{left} in TIME_WAIT")),
+    });
+    let start = Moment::quiet(&mut agent);
     let left = counters::of(&namespace)["sockstat.tw"];
-    assert!(left >= 20, "{left} in TIME_WAIT");
-    let count =
-        |agent: &mut Agent| agent.metrics().count("tcptracer_time_wait_ended_total", &[("cause", "purged")]);
-    let before = count(&mut agent);
     drop(namespace);
-    until(Duration::from_secs(10), || match count(&mut agent) - before {
-        found if found == left => Ok(()),
-        found => Err(format!("{found} of {left} purged")),
+    until(Duration::from_secs(10), || {
+        // Of a namespace that is gone there is nothing to compare.
+        let end = Moment { metrics: agent.metrics(), ..start.clone() };
+        let change = end.since(&start);
+        match early_ends(&change) {
+            ends if ends == [("purged", left)] => Ok(()),
+            ends => Err(format!(
+                "{left} were in TIME_WAIT; {ends:?} of {:?}",
+                change.changed("tcptracer_time_wait_ended_total")
+            )),
+        }
     });
 }
 
