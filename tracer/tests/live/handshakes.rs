@@ -38,7 +38,7 @@ impl Bench {
     /// ended by a segment.
     fn expect(&mut self, expected: &[(&str, &str, i64)], scenario: impl Fn(&Namespace)) -> i64 {
         let Self { namespace, agent } = self;
-        let [start, end] = books::alone(agent, namespace, || scenario(namespace));
+        let [start, end] = books::alone(agent, namespace, |_| scenario(namespace));
         let change = end.since(&start);
         change.assert_healthy();
         for (role, result, count) in expected {
