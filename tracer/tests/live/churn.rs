@@ -63,7 +63,7 @@ fn run(agent: &mut Agent, load: Load, judge: impl Fn(&mut Agent, &Round<'_>)) {
         let namespace = Namespace::new();
         let start = Moment::settled(agent);
         let before = programs::firings(agent.pid());
-        load.run(&namespace);
+        agent.asked_during(|| load.run(&namespace));
         let end = Moment::settled(agent);
         let after = programs::firings(agent.pid());
         if !end.kernel.same_namespaces(&start.kernel) {
