@@ -75,6 +75,18 @@ fn a_held_fin_ends_the_stream_unless_other_text_has_all_of_its_segment() {
     assert_eq!((lost.state, lost.rcv.nxt), (State::Established, Seq(5151)));
 }
 
+#[test]
+fn a_fin_in_order_fills_no_gap_and_its_ack_may_wait() {
+    let held = Segment::new(TEXT, 5103, 1001).text(1);
+    let fin = Segment::new(Flags::FIN_ACK, 5001, 1001).text(100);
+    let mut waits = after(tcb(State::Established), &LINUX_IN_DETAIL, &[held]);
+    let choices = Choices { delay_ack: true, ..Choices::default() };
+    let mut out = Effects::new();
+    step(&mut waits, 5_000_000, &Event::Arrives(fin), &LINUX_IN_DETAIL, &choices, &mut out);
+    assert_eq!((waits.state, waits.rcv.last_ack), (State::CloseWait, Seq(5001)));
+    assert_eq!(out.segments().count(), 0);
+}
+
 fn orphan(state: State) -> Tcb {
     let mut orphan = tcb(state);
     orphan.rcv.reader_gone = true;

@@ -57,15 +57,14 @@ impl Step<'_> {
         }
         // Text of a SYN may have waited for the handshake to end.
         let reached = self.tcb.rcv.nxt + inside.len;
-        let Continuation { text: waited, fin } = if inside.has(Flags::FIN) && self.profile.fin_ends_stream {
-            Continuation::default()
-        } else {
-            self.tcb.rcv.held.take(reached)
-        };
+        let ends = inside.has(Flags::FIN) && self.profile.fin_ends_stream;
+        let Continuation { text: waited, fin } =
+            if ends { Continuation::default() } else { self.tcb.rcv.held.take(reached) };
         self.held_fin = fin;
         if inside.len > 0 || waited > 0 {
             self.take(Rule::Txt1);
-            let gap_filled = waited > 0 || !self.tcb.rcv.held.is_empty();
+            // What goes with the end of the stream fills no gap.
+            let gap_filled = !ends && (waited > 0 || fin.is_some() || !self.tcb.rcv.held.is_empty());
             self.accept_text(inside.len.saturating_add(waited));
             self.tcb.rcv.push |= segment.has(Flags::PSH) || waited > 0;
             self.serve_receives(false);
