@@ -204,14 +204,12 @@ mod tests {
         let shared = Arc::new(Shared::default());
         let (_sender, events) = mpsc::channel();
         let subscription = Subscription { shared: Arc::clone(&shared), cookie: 1, events };
-        thread::scope(|scope| {
-            let settled = scope.spawn(|| subscription.settle().then(|| shared.lost.load(Ordering::SeqCst)));
-            while shared.asked.load(Ordering::SeqCst) == 0 {
-                thread::yield_now();
-            }
-            shared.lost.store(7, Ordering::SeqCst);
-            shared.answered.store(1, Ordering::SeqCst);
-            assert_eq!(settled.join().ok(), Some(Some(7)));
-        });
+        let settled = thread::spawn(move || subscription.settle().then(|| subscription.lost()));
+        while shared.asked.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        shared.lost.store(7, Ordering::SeqCst);
+        shared.answered.store(1, Ordering::SeqCst);
+        assert_eq!(settled.join().ok(), Some(Some(7)));
     }
 }
