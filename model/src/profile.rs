@@ -221,10 +221,8 @@ pub struct Profile {
     /// wrong).
     pub handshake_by_old_ack: bool,
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
-    /// while nothing waits to be read (Linux: `tcp_sequence`).
+    /// while nothing waits to be read, be it the peer's FIN alone (Linux: `tcp_sequence`).
     pub loose_edges: bool,
-    /// Among what waits to be read is the peer's FIN, until the user has met it (with `loose_edges`).
-    pub fin_occupies: bool,
     /// The range of acceptable ACKs begins with what was acknowledged at all (Linux: `tcp_ack`).
     pub ack_floor_by_acked: bool,
     /// A segment without the timestamps that were agreed is taken all the same (Linux: `tcp_validate_incoming`; RFC 7323,
@@ -264,11 +262,9 @@ pub struct Profile {
     pub predicted_window: bool,
     /// A FIN in order ends the stream, and what is held behind it is dropped (Linux: `tcp_data_queue`, `tcp_fin`).
     pub fin_ends_stream: bool,
-    /// A FIN that was held does so too, whatever text of the same numbers is held (Linux: it depends on whether both lie
-    /// in one buffer, `tcp_ooo_try_coalesce`).
-    pub held_fin_ends_stream: bool,
-    /// Or it is merged with the text right behind it, and counts at the end of that (the same function).
-    pub held_fin_merges: bool,
+    /// Held text becomes one with what it follows, and a FIN between them counts behind it (Linux: where the first one's
+    /// buffer has room, `tcp_ooo_try_coalesce`).
+    pub held_text_joins: bool,
     /// An orphan's stay in FIN-WAIT-2.
     pub fin_wait_2: Option<u64>,
     /// Hard ICMP errors abort synchronized connections (SHLD-26).
@@ -336,7 +332,6 @@ pub const RFC9293_LITERAL: Profile = Profile {
     half_open_requests: false,
     handshake_by_old_ack: false,
     loose_edges: false,
-    fin_occupies: false,
     ack_floor_by_acked: false,
     timestamps_optional: false,
     ackless_unanswered: false,
@@ -352,8 +347,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     window_by_progress: false,
     predicted_window: false,
     fin_ends_stream: false,
-    held_fin_ends_stream: false,
-    held_fin_merges: false,
+    held_text_joins: false,
     fin_wait_2: None,
     hard_icmp_aborts: true,
     soft_icmp_aborts_opening: false,
@@ -418,7 +412,6 @@ pub const LINUX_IN_DETAIL: Profile = Profile {
     half_open_requests: true,
     handshake_by_old_ack: true,
     loose_edges: true,
-    fin_occupies: true,
     ack_floor_by_acked: true,
     timestamps_optional: true,
     ackless_unanswered: true,

@@ -1,198 +1,249 @@
-//! Text that arrived out of order: a bounded list of ranges (SHLD-31).
+//! What arrived out of order: a bounded list of segments (SHLD-31).
 
 use crate::seq::Seq;
 
-/// How many separate ranges are held; text that would need another one is not kept, and so comes again.
-pub const MAX_RANGES: usize = 8;
+/// How many separate segments are held; one more is not kept, and so comes again.
+pub const MAX_HELD: usize = 8;
 
-/// A run of sequence numbers.
+/// A segment that is held, or several that became one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Range {
+pub struct Held {
     /// The first number.
     pub start: Seq,
-    /// How many.
+    /// How many, the FIN's included.
     pub len: u32,
+    /// The last number is a FIN.
+    pub fin: bool,
 }
 
-impl Range {
-    fn end(self) -> Seq {
-        self.start + self.len
+impl Held {
+    const fn end(self) -> Seq {
+        Seq(self.start.0.wrapping_add(self.len))
+    }
+
+    fn covers(self, other: Self) -> bool {
+        self.start.le(other.start) && other.end().le(self.end())
     }
 }
 
-/// Ranges beyond RCV.NXT in ascending order, none touching another, and where the peer's FIN lies.
+/// What continues the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Continuation {
+    /// Octets of text.
+    pub text: u32,
+    /// The peer's FIN behind them.
+    pub fin: Option<HeldFin>,
+}
+
+/// How a FIN that was held lies behind the text before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldFin {
+    /// Right behind it.
+    WithText,
+    /// In a segment whose own text had all come before.
+    Apart,
+}
+
+/// Segments beyond RCV.NXT, in ascending order of their first and of their last numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reassembly {
-    ranges: [Range; MAX_RANGES],
+    held: [Held; MAX_HELD],
     used: usize,
-    /// The number of a FIN that has arrived but is not yet reached.
-    pub fin: Option<Seq>,
-    /// That of the last one, of a peer that contradicts itself.
-    later_fin: Option<Seq>,
 }
 
 impl Reassembly {
     /// Nothing is held.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.used == 0 && self.fin.is_none()
+    pub const fn is_empty(&self) -> bool {
+        self.used == 0
     }
 
-    /// The ranges held.
+    /// What is held.
     #[must_use]
-    pub fn ranges(&self) -> &[Range] {
-        self.ranges.get(..self.used).unwrap_or_default()
+    pub fn held(&self) -> &[Held] {
+        self.held.get(..self.used).unwrap_or_default()
     }
 
     /// The number behind everything held; none when nothing is.
     #[must_use]
     pub fn end(&self) -> Option<Seq> {
-        let text = self.ranges().last().map(|range| range.end());
-        self.fins().map(|fin| fin + 1).chain(text).reduce(Seq::max)
+        self.held().iter().map(|held| held.end()).reduce(Seq::max)
     }
 
-    /// Keeps `len` octets from `start`; false when there is no place for one more range.
-    pub fn insert(&mut self, start: Seq, len: u32) -> bool {
-        if len == 0 {
+    /// The number of the nearest FIN.
+    #[must_use]
+    pub fn fin(&self) -> Option<Seq> {
+        self.held().iter().find(|held| held.fin).map(|held| held.end() - 1)
+    }
+
+    /// Keeps `len` octets from `start`, and the FIN behind them; false when there is no place for one more segment.
+    ///
+    /// Of two segments one of which holds the other's numbers, only that one is kept, and with it only its FIN. A FIN
+    /// without text becomes one with what it follows, and so does text if it `joins`: then it lies before the FIN that it
+    /// followed.
+    pub fn insert(&mut self, start: Seq, len: u32, fin: bool, joins: bool) -> bool {
+        let new = Held { start, len: len.saturating_add(u32::from(fin)), fin };
+        if new.len == 0 || self.held().iter().any(|held| held.covers(new)) {
             return true;
         }
-        let mut merged = Range { start, len };
-        let mut kept = [Range::default(); MAX_RANGES];
+        let followed = self.held.iter_mut().take(self.used).find(|held| held.end() == start);
+        if let Some(followed) = followed.filter(|_| joins || len == 0) {
+            followed.len = followed.len.saturating_add(new.len);
+            followed.fin |= fin;
+            return true;
+        }
+        let mut kept = [Held::default(); MAX_HELD + 1];
         let mut count = 0;
-        for range in self.ranges() {
-            if range.end().lt(merged.start) || merged.end().lt(range.start) {
-                kept[count] = *range;
-                count += 1;
-            } else {
-                let first = if range.start.lt(merged.start) { range.start } else { merged.start };
-                let last = range.end().max(merged.end());
-                merged = Range { start: first, len: last - first };
-            }
+        for held in self.held().iter().filter(|held| !new.covers(**held)) {
+            kept[count] = *held;
+            count += 1;
         }
-        if count == MAX_RANGES {
-            return false;
-        }
-        let place = kept.iter().take(count).take_while(|range| range.start.lt(merged.start)).count();
+        let place = kept.iter().take(count).take_while(|held| held.start.lt(start)).count();
         kept.copy_within(place..count, place + 1);
-        kept[place] = merged;
-        self.store(&kept, count + 1);
-        true
-    }
-
-    /// Keeps a FIN.
-    pub fn insert_fin(&mut self, number: Seq) {
-        let Some(first) = self.fin else {
-            self.fin = Some(number);
-            return;
-        };
-        let (least, most) = if number.lt(first) { (number, first) } else { (first, number) };
-        self.fin = Some(least);
-        if most != least {
-            self.later_fin = Some(self.later_fin.map_or(most, |later| later.max(most)));
+        kept[place] = new;
+        count += 1;
+        if count > MAX_HELD {
+            count = condense(&mut kept);
         }
+        let room = count <= MAX_HELD;
+        if room {
+            self.store(&kept[..count]);
+        }
+        room
     }
 
-    /// Whether a FIN with this number is held.
-    #[must_use]
-    pub fn has_fin(&self, number: Seq) -> bool {
-        self.fins().any(|fin| fin == number)
-    }
-
-    /// Whether all of these numbers are held as text.
-    #[must_use]
-    pub fn covers(&self, start: Seq, len: u32) -> bool {
-        self.ranges().iter().any(|range| range.start.le(start) && (start + len).le(range.end()))
-    }
-
-    /// Where the text ends that a FIN before `reached` became one with: the number right behind the FIN is held as text.
-    #[must_use]
-    pub fn end_behind_fin(&self, reached: Seq) -> Option<Seq> {
-        self.fins().filter(|fin| fin.lt(reached)).find_map(|fin| {
-            let behind = fin + 1;
-            let holds = |range: &&Range| range.start.le(behind) && behind.lt(range.end());
-            self.ranges().iter().find(holds).map(|range| range.end())
-        })
-    }
-
-    fn fins(&self) -> impl Iterator<Item = Seq> {
-        self.fin.into_iter().chain(self.later_fin)
-    }
-
-    /// Takes what continues at `next`; gives how many octets that is.
-    pub fn take(&mut self, next: Seq) -> u32 {
+    /// Takes what continues a stream that has reached `next`. A FIN ends it, and what is held behind that goes.
+    pub fn take(&mut self, next: Seq) -> Continuation {
         let mut reached = next;
-        let mut kept = [Range::default(); MAX_RANGES];
-        let mut count = 0;
-        for range in self.ranges() {
-            if range.start.le(reached) {
-                reached = reached.max(range.end());
-            } else {
-                kept[count] = *range;
-                count += 1;
+        let mut taken = 0;
+        let mut fin = None;
+        for held in self.held() {
+            if held.start.gt(reached) || fin.is_some() {
+                break;
+            }
+            taken += 1;
+            if held.end().gt(reached) {
+                let old = held.start.lt(reached) && held.end() == reached + 1;
+                fin = held.fin.then_some(if old { HeldFin::Apart } else { HeldFin::WithText });
+                reached = held.end();
             }
         }
-        self.store(&kept, count);
-        reached - next
+        let rest = *self;
+        self.store(if fin.is_some() { &[] } else { rest.held().get(taken..).unwrap_or_default() });
+        Continuation { text: reached - next - u32::from(fin.is_some()), fin }
     }
 
-    /// The same, but nothing beyond a FIN that lies on the way.
-    pub fn take_to_fin(&mut self, next: Seq) -> u32 {
-        let taken = self.take(next);
-        let on_the_way = self.fins().find(|fin| next.le(*fin));
-        on_the_way.map_or(taken, |fin| taken.min(fin - next))
+    // Unused places are empty: two equal contents are equal, and hash alike.
+    fn store(&mut self, kept: &[Held]) {
+        self.held = [Held::default(); MAX_HELD];
+        self.used = kept.len().min(MAX_HELD);
+        for (place, held) in self.held.iter_mut().zip(kept) {
+            *place = *held;
+        }
     }
+}
 
-    // Unused places are empty ranges: two equal contents are equal, and hash alike.
-    fn store(&mut self, kept: &[Range; MAX_RANGES], count: usize) {
-        self.ranges = *kept;
-        self.used = count;
+/// Makes one of neighbours that touch, unless a FIN lies between them; how many are left.
+fn condense(kept: &mut [Held; MAX_HELD + 1]) -> usize {
+    let mut last = 0;
+    for at in 1..kept.len() {
+        let (one, next) = (kept[last], kept[at]);
+        if one.fin || next.start.gt(one.end()) {
+            last += 1;
+            kept[last] = next;
+        } else if next.end().gt(one.end()) {
+            kept[last] = Held { len: next.end() - one.start, fin: next.fin, ..one };
+        }
     }
+    last + 1
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_RANGES, Range, Reassembly};
+    use super::{Continuation, Held, HeldFin, MAX_HELD, Reassembly};
     use crate::seq::Seq;
+
+    /// Segments as they came: the first number, octets, and whether a FIN is behind them.
+    fn held(joins: bool, segments: &[(u32, u32, bool)]) -> Reassembly {
+        let mut held = Reassembly::default();
+        for (start, len, fin) in segments {
+            assert!(held.insert(Seq(*start), *len, *fin, joins));
+        }
+        held
+    }
+
+    fn text(text: u32) -> Continuation {
+        Continuation { text, fin: None }
+    }
 
     #[test]
     fn a_hole_filled_gives_everything_behind_it() {
-        let mut held = Reassembly::default();
-        assert!(held.insert(Seq(120), 10));
-        assert!(held.insert(Seq(100), 10));
-        assert_eq!(held.take(Seq(90)), 0);
-        assert!(held.insert(Seq(110), 10));
-        assert_eq!(held.ranges(), [Range { start: Seq(100), len: 30 }]);
-        assert_eq!(held.take(Seq(105)), 25);
+        let mut held = held(false, &[(120, 10, false), (100, 10, false)]);
+        assert_eq!(held.take(Seq(90)), text(0));
+        assert!(held.insert(Seq(110), 10, false, false));
+        assert_eq!(held.take(Seq(105)), text(25));
         assert!(held.is_empty());
     }
 
     #[test]
-    fn a_held_fin_may_end_the_stream_within_text_that_is_held() {
-        let held = |fin| {
-            let mut held = Reassembly::default();
-            assert!(held.insert(Seq(100), 30));
-            held.fin = Some(Seq(fin));
-            held
-        };
-        assert_eq!((held(110).take(Seq(100)), held(110).take_to_fin(Seq(100))), (30, 10));
-        assert_eq!(held(100).take_to_fin(Seq(100)), 0);
-        assert_eq!(held(130).take_to_fin(Seq(100)), 30);
-        assert_eq!(held(140).take_to_fin(Seq(100)), 30);
-        // Text in order has covered its number.
-        assert_eq!(held(109).take_to_fin(Seq(110)), 20);
+    fn a_fin_ends_the_stream_where_its_own_segment_ends() {
+        let with_text = Some(HeldFin::WithText);
+        let mut bare = held(false, &[(100, 10, false), (110, 0, true), (111, 10, false)]);
+        assert_eq!(bare.take(Seq(100)), Continuation { text: 10, fin: with_text });
+        assert!(bare.is_empty(), "what was behind it goes");
+        // Within other text, of which only a part lies in its segment.
+        let mut within = held(false, &[(100, 20, true), (110, 50, false)]);
+        assert_eq!(within.take(Seq(100)), Continuation { text: 20, fin: with_text });
+        // Its segment brings nothing that has not come.
+        let mut old = held(false, &[(100, 20, true)]);
+        assert_eq!(old.take(Seq(120)), Continuation { text: 0, fin: Some(HeldFin::Apart) });
+        assert_eq!(held(false, &[(120, 0, true)]).take(Seq(120)), Continuation { text: 0, fin: with_text });
+        // Text in order has passed it.
+        assert_eq!(held(false, &[(110, 0, true)]).take(Seq(120)), text(0));
+    }
+
+    #[test]
+    fn of_a_segment_inside_of_another_nothing_is_kept() {
+        let fin = (110, 0, true);
+        let around = (100, 30, false);
+        for segments in [[fin, around], [around, fin]] {
+            assert_eq!(held(false, &segments).take(Seq(100)), text(30), "{segments:?}");
+        }
+        assert_eq!(held(false, &[(100, 30, true), fin]).take(Seq(100)).text, 30);
+    }
+
+    #[test]
+    fn text_that_joins_a_fin_lies_before_it() {
+        let segments = [(200, 500, false), (101, 0, true), (102, 100, false)];
+        let mut joined = held(true, &segments);
+        let fin = Some(HeldFin::WithText);
+        // The FIN's number is one of the stream, wherever it lay.
+        assert_eq!(joined.take(Seq(150)), Continuation { text: 51, fin });
+        assert!(joined.is_empty());
+        assert_eq!(held(true, &segments).fin(), Some(Seq(201)));
+        assert_eq!(held(false, &segments).take(Seq(150)), text(550));
+        // A FIN behind a FIN needs no room at all.
+        assert_eq!(held(false, &[fin_at(101), fin_at(102)]).take(Seq(101)).text, 1);
+    }
+
+    const fn fin_at(number: u32) -> (u32, u32, bool) {
+        (number, 0, true)
     }
 
     #[test]
     fn across_the_wrap_and_full() {
-        let mut held = Reassembly::default();
-        assert!(held.insert(Seq(u32::MAX - 4), 10));
-        assert_eq!(held.take(Seq(u32::MAX - 4)), 10);
+        let mut wrapped = held(false, &[(u32::MAX - 4, 10, false)]);
+        assert_eq!(wrapped.take(Seq(u32::MAX - 4)), text(10));
+        let mut full = Reassembly::default();
         for n in 0..8 {
-            assert!(held.insert(Seq(100 + n * 10), 5));
+            assert!(full.insert(Seq(100 + n * 10), 5, false, false));
         }
-        assert_eq!(held.ranges().len(), MAX_RANGES);
-        assert!(!held.insert(Seq(500), 5), "a ninth range has no place");
-        assert!(held.insert(Seq(105), 5), "but filling a gap has");
-        assert_eq!(held.ranges().len(), MAX_RANGES - 1);
+        assert_eq!(full.held().len(), MAX_HELD);
+        let before = full;
+        assert!(!full.insert(Seq(500), 5, false, false), "a ninth one has no place");
+        assert_eq!(full, before);
+        assert!(full.insert(Seq(105), 5, false, false), "but what fills a gap has: three become one");
+        assert_eq!(full.held().len(), MAX_HELD - 1);
+        assert_eq!(full.held()[0], Held { start: Seq(100), len: 15, fin: false });
     }
 }

@@ -116,12 +116,38 @@ pub struct ReceiveSpace {
     pub wanted: u32,
     /// The user will read no more (MAY-1).
     pub reader_gone: bool,
+    /// FINs of the peer that nobody has read up to.
+    pub unread_fins: UnreadFins,
     /// Text and FIN out of order.
     pub held: Reassembly,
     /// Octets received since the last ACK: two full segments must not wait (SHLD-19).
     pub unacked: u32,
     /// Last.ACK.sent (RFC 7323, section 4.3).
     pub last_ack: Seq,
+}
+
+impl ReceiveSpace {
+    /// The user has not read all: a second FIN makes a number of the stream of the first one.
+    #[must_use]
+    pub const fn is_unread(&self) -> bool {
+        self.readable > 0 || self.unread_fins.count > 1
+    }
+}
+
+/// FINs of the peer that a RECEIVE has not met yet. Linux keeps them among the text (`sk_receive_queue`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct UnreadFins {
+    /// How many: more than one of a peer that contradicts itself.
+    pub count: u8,
+    /// The first one is in one buffer with the text before it: who has read all of that has met it.
+    pub with_text: bool,
+}
+
+impl UnreadFins {
+    /// A RECEIVE comes upon the first one.
+    pub fn meet(&mut self) {
+        *self = Self { count: self.count.saturating_sub(1), with_text: false };
+    }
 }
 
 /// What the two SYNs agreed on.

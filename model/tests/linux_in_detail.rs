@@ -64,14 +64,27 @@ fn a_fin_in_order_ends_the_stream_and_what_was_held_behind_it_goes() {
 }
 
 #[test]
-fn a_held_fin_ends_the_stream_or_is_lost_in_text_of_its_number() {
-    let fin = Segment::new(Flags::FIN_ACK, 5101, 1001).window(10_000);
-    let held = Segment::new(TEXT, 5051, 1001).text(100).window(10_000);
-    let gap = Segment::new(TEXT, 5001, 1001).text(50).window(10_000);
-    let [ends, lost] = both(|p, on| p.held_fin_ends_stream = on)
-        .map(|p| after(tcb(State::Established), &p, &[fin, held, gap]));
+fn a_held_fin_ends_the_stream_unless_other_text_has_all_of_its_segment() {
+    let around = Segment::new(TEXT, 5051, 1001).text(100);
+    let gap = Segment::new(TEXT, 5001, 1001).text(50);
+    let [ends, lost] = [5041, 5051].map(|begin| {
+        let fin = Segment::new(Flags::FIN_ACK, begin, 1001).text(5101 - begin);
+        after(tcb(State::Established), &LINUX_IN_DETAIL, &[fin, around, gap])
+    });
     assert_eq!((ends.state, ends.rcv.nxt), (State::CloseWait, Seq(5102)));
     assert_eq!((lost.state, lost.rcv.nxt), (State::Established, Seq(5151)));
+}
+
+#[test]
+fn a_fin_in_order_fills_no_gap_and_its_ack_may_wait() {
+    let held = Segment::new(TEXT, 5103, 1001).text(1);
+    let fin = Segment::new(Flags::FIN_ACK, 5001, 1001).text(100);
+    let mut waits = after(tcb(State::Established), &LINUX_IN_DETAIL, &[held]);
+    let choices = Choices { delay_ack: true, ..Choices::default() };
+    let mut out = Effects::new();
+    step(&mut waits, 5_000_000, &Event::Arrives(fin), &LINUX_IN_DETAIL, &choices, &mut out);
+    assert_eq!((waits.state, waits.rcv.last_ack), (State::CloseWait, Seq(5001)));
+    assert_eq!(out.segments().count(), 0);
 }
 
 fn orphan(state: State) -> Tcb {
@@ -145,7 +158,7 @@ fn a_held_fin_may_merge_with_the_text_right_behind_it() {
     let behind = Segment::new(TEXT, 5102, 1001).text(50);
     let gap = Segment::new(TEXT, 5001, 1001).text(10);
     let [merged, ends] =
-        both(|p, on| p.held_fin_merges = on).map(|p| after(tcb(State::Established), &p, &[fin, behind, gap]));
+        both(|p, on| p.held_text_joins = on).map(|p| after(tcb(State::Established), &p, &[fin, behind, gap]));
     assert_eq!((merged.state, merged.rcv.nxt), (State::CloseWait, Seq(5152)));
     assert_eq!((ends.state, ends.rcv.nxt), (State::CloseWait, Seq(5102)));
 }
@@ -218,8 +231,50 @@ fn a_second_fin_counts_before_ours_is_acknowledged_and_its_octet_is_unread_at_cl
         .map(|p| after(closing, &p, &[again]).rcv.nxt - closing.rcv.nxt);
     assert_eq!((counts, ignored), (1, 0));
     let again = Segment::new(Flags::FIN_ACK, 5001, 1001).text(1);
-    let open = after(tcb(State::CloseWait), &LINUX_IN_DETAIL, &[again]);
-    assert_eq!(open.rcv.readable, 1);
+    let open = |unread| {
+        let mut open = tcb(State::CloseWait);
+        open.rcv.unread_fins.count = unread;
+        after(open, &LINUX_IN_DETAIL, &[again]).rcv.is_unread()
+    };
+    assert_eq!([0, 1].map(open), [false, true], "where the first FIN was met nothing of the stream is left");
+}
+
+/// Whether a segment that goes beyond the right edge counts in LAST-ACK, to which these events lead: it has the ACK of the
+/// FIN.
+fn takes_beyond_the_edge(events: &[Event]) -> bool {
+    let happens = |mut tcb: Tcb, event: &Event| {
+        step(&mut tcb, 5_000_000, event, &LINUX_IN_DETAIL, &Choices::default(), &mut Effects::new());
+        tcb
+    };
+    let before = events.iter().fold(tcb(State::Established), happens);
+    assert_eq!(before.state, State::LastAck);
+    let edge = before.rcv.nxt + (before.rcv.wnd - 1);
+    let beyond = Event::Arrives(Segment::new(TEXT, edge.0, before.snd.nxt.0).text(10));
+    happens(before, &beyond).state == State::Closed
+}
+
+#[test]
+fn a_fin_takes_room_in_the_window_until_the_user_has_met_it() {
+    let fin = Event::Arrives(Segment::new(Flags::FIN_ACK, 5001, 1001));
+    let text = |len| Event::Arrives(Segment::new(TEXT, 5001, 1001).text(len));
+    let fin_behind = |len: u32| Event::Arrives(Segment::new(Flags::FIN_ACK, 5001 + len, 1001));
+    let old = Event::Arrives(Segment::new(Flags::FIN_ACK, 5005, 1001).text(6));
+    let again = Event::Arrives(Segment::new(Flags::FIN_ACK, 5001, 1001).text(1));
+    let read = |len| Event::Call(Call::receive(len));
+    let shut = Event::Call(Call::CLOSE);
+    assert!(!takes_beyond_the_edge(&[fin, shut]), "not read");
+    assert!(takes_beyond_the_edge(&[fin, shut, read(10)]), "EOF");
+    assert!(!takes_beyond_the_edge(&[text(10), fin_behind(10), shut, read(9)]), "text is left");
+    assert!(takes_beyond_the_edge(&[text(10), fin_behind(10), shut, read(10)]), "both lie in one buffer");
+    assert!(!takes_beyond_the_edge(&[text(10), read(10), fin_behind(10), shut]), "the text was read before");
+    assert!(
+        !takes_beyond_the_edge(&[text(10), old, shut, read(10)]),
+        "it came with old text, in another one"
+    );
+    assert!(takes_beyond_the_edge(&[text(10), old, shut, read(11)]), "and the reader asked for more");
+    assert!(takes_beyond_the_edge(&[read(10), fin, shut]), "a RECEIVE was waiting");
+    assert!(!takes_beyond_the_edge(&[fin, shut, again, read(1)]), "another one came");
+    assert!(takes_beyond_the_edge(&[fin, Event::Call(Call::CLOSE_BOTH)]), "CLOSE takes it along");
 }
 
 #[test]
@@ -239,7 +294,7 @@ fn a_held_fin_that_text_passes_counts_at_the_end_of_the_text_behind_it() {
     let behind = Segment::new(TEXT, 5003, 1001).text(100);
     let gap = Segment::new(TEXT, 5001, 1001).text(100);
     let [merged, lost] =
-        both(|p, on| p.held_fin_merges = on).map(|p| after(tcb(State::Established), &p, &[fin, behind, gap]));
+        both(|p, on| p.held_text_joins = on).map(|p| after(tcb(State::Established), &p, &[fin, behind, gap]));
     assert_eq!((merged.state, merged.rcv.nxt), (State::CloseWait, Seq(5103)));
     assert_eq!((lost.state, lost.rcv.nxt), (State::Established, Seq(5103)));
 }
@@ -250,9 +305,21 @@ fn a_fin_far_ahead_does_not_keep_a_nearer_one_from_merging() {
     let fin = Segment::new(Flags::FIN_ACK, 5002, 1001);
     let behind = Segment::new(TEXT, 5003, 1001).text(100);
     let gap = Segment::new(TEXT, 5001, 1001).text(100);
-    let [merged, _] = both(|p, on| p.held_fin_merges = on)
+    let [merged, _] = both(|p, on| p.held_text_joins = on)
         .map(|p| after(tcb(State::Established), &p, &[far, fin, behind, gap]));
     assert_eq!((merged.state, merged.rcv.nxt), (State::CloseWait, Seq(5103)));
+}
+
+#[test]
+fn text_that_merges_with_a_fin_does_not_merge_with_held_text_that_it_overlaps() {
+    let held = Segment::new(TEXT, 5101, 1001).text(536);
+    let fin = Segment::new(Flags::FIN_ACK, 5002, 1001);
+    let behind = Segment::new(TEXT, 5003, 1001).text(100);
+    let gap = Segment::new(TEXT, 5001, 1001).text(100);
+    let [merged, lost] = both(|p, on| p.held_text_joins = on)
+        .map(|p| after(tcb(State::Established), &p, &[held, fin, behind, gap]));
+    assert_eq!((merged.state, merged.rcv.nxt), (State::CloseWait, Seq(5103)));
+    assert_eq!((lost.state, lost.rcv.nxt), (State::Established, Seq(5637)));
 }
 
 #[test]
@@ -260,8 +327,7 @@ fn a_fin_inside_of_held_text_is_dropped_with_its_segment() {
     let text = Segment::new(Flags::FIN_ACK, 5063, 1001).text(100);
     let inside = Segment::new(Flags::FIN_ACK, 5101, 1001);
     let gap = Segment::new(TEXT, 5001, 1001).text(100);
-    let [dropped, _] = both(|p, on| p.held_fin_ends_stream = on)
-        .map(|p| after(tcb(State::Established), &p, &[text, inside, gap]));
+    let dropped = after(tcb(State::Established), &LINUX_IN_DETAIL, &[text, inside, gap]);
     assert_eq!((dropped.state, dropped.rcv.nxt), (State::CloseWait, Seq(5164)));
 }
 

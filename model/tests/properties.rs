@@ -201,7 +201,7 @@ fn wild_tcb() -> impl Strategy<Value = Tcb> {
             }
             let mut ranges = Reassembly::default();
             for (start, len) in held {
-                ranges.insert(start, len);
+                ranges.insert(start, len, false, false);
             }
             tcb.rcv.held = ranges;
             tcb

@@ -7,7 +7,7 @@ use model::profile::{
 };
 use model::reassembly::Reassembly;
 use model::segment::{FastOpen, Options, Timestamps};
-use model::tcb::{Agreed, Fin, Former, ReceiveSpace, Recent, Rtt, SendSpace, Throttle, TimerSet};
+use model::tcb::{Agreed, Fin, Former, ReceiveSpace, Recent, Rtt, SendSpace, Throttle, TimerSet, UnreadFins};
 use model::{
     Call, CallError, Choices, Config, Effects, Event, Flags, Origin, Profile, Remote, Segment, Seq, State,
     Tcb, Timer, step,
@@ -165,12 +165,7 @@ impl Draw {
     fn receive_space(&mut self) -> ReceiveSpace {
         let mut held = Reassembly::default();
         for _ in 0..self.octet() % 12 {
-            held.insert(self.seq(), self.size());
-        }
-        for _ in 0..2 {
-            if let Some(fin) = self.maybe(Self::seq) {
-                held.insert_fin(fin);
-            }
+            held.insert(self.seq(), self.size(), self.flag(), self.flag());
         }
         ReceiveSpace {
             irs: self.seq(),
@@ -181,6 +176,7 @@ impl Draw {
             push: self.flag(),
             wanted: self.size(),
             reader_gone: self.flag(),
+            unread_fins: UnreadFins { count: self.octet(), with_text: self.flag() },
             held,
             unacked: self.size(),
             last_ack: self.seq(),
@@ -325,7 +321,6 @@ impl Draw {
             half_open_requests: self.flag(),
             handshake_by_old_ack: self.flag(),
             loose_edges: self.flag(),
-            fin_occupies: self.flag(),
             ack_floor_by_acked: self.flag(),
             timestamps_optional: self.flag(),
             ackless_unanswered: self.flag(),
@@ -341,8 +336,7 @@ impl Draw {
             window_by_progress: self.flag(),
             predicted_window: self.flag(),
             fin_ends_stream: self.flag(),
-            held_fin_ends_stream: self.flag(),
-            held_fin_merges: self.flag(),
+            held_text_joins: self.flag(),
             limits: Limits {
                 time_wait: self.time(),
                 rto_initial: self.time(),

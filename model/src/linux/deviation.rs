@@ -680,7 +680,7 @@ impl Deviation {
             function: "tcp_sequence",
             why: "A segment that ends right at RCV.NXT, or begins right at the edge of the window, counts as \
                   acceptable, so that its ACK is not lost; one that goes beyond the edge is dropped whole, \
-                  instead of trimmed, while received text waits to be read.",
+                  instead of trimmed, while received text, or the FIN behind it, waits to be read.",
             operator: "No sysctl.",
         },
         Self {

@@ -115,10 +115,8 @@ departures! {
         |p| p.handshake_by_old_ack ^= true;
     EmptyAtEdge "empty_at_edge" Some(DeviationId::EmptySegmentAtEdge), [empty_at_edge],
         |p| p.empty_at_edge ^= true;
-    LooseEdges "loose_edges" Some(DeviationId::LooseWindowEdges), [loose_edges, fin_occupies], |p| {
-        p.loose_edges ^= true;
-        p.fin_occupies = p.loose_edges;
-    };
+    LooseEdges "loose_edges" Some(DeviationId::LooseWindowEdges), [loose_edges],
+        |p| p.loose_edges ^= true;
     AckFloor "ack_floor_by_acked" Some(DeviationId::AckFloorByAcked), [ack_floor_by_acked],
         |p| p.ack_floor_by_acked ^= true;
     TimestampsOptional "timestamps_optional" Some(DeviationId::TimestampsOptional), [timestamps_optional],

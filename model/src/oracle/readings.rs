@@ -38,7 +38,7 @@ impl Seen<'_> {
     fn of_call(&self, call: &Call) -> Departures {
         match call {
             // Text left unread is discarded, or resets.
-            Call::Close { reader_gone: true } if self.before.rcv.readable > 0 => {
+            Call::Close { reader_gone: true } if self.before.rcv.is_unread() => {
                 all([Place::HalfDuplexClose, Place::TimeWaitWithoutUser])
             }
             _ => Departures::NONE,

@@ -96,11 +96,8 @@ impl Step<'_> {
         }
         let start = self.tcb.rcv.nxt;
         let len = syn.len.min(self.tcb.rcv.wnd);
-        self.tcb.rcv.held.insert(start, len);
         let fin = syn.has(Flags::FIN) && len == syn.len && len < self.tcb.rcv.wnd;
-        if fin {
-            self.tcb.rcv.held.insert_fin(start + len);
-        }
+        self.tcb.rcv.held.insert(start, len, fin, false);
         if len > 0 || fin {
             self.out.push(Effect::Hold(start, len));
         }

@@ -20,6 +20,7 @@ mod timers;
 use crate::effect::{Effect, Effects, Signal};
 use crate::event::{CallError, Event, IcmpError, Timer};
 use crate::profile::Profile;
+use crate::reassembly::HeldFin;
 use crate::rule::{Rule, Trail};
 use crate::segment::FastOpen;
 use crate::seq::Seq;
@@ -108,6 +109,7 @@ pub fn step(
         reply: Reply::None,
         resend: false,
         transmit: false,
+        held_fin: None,
     };
     match event {
         Event::Call(call) => step.call(call),
@@ -146,6 +148,8 @@ struct Step<'a> {
     resend: bool,
     /// Something changed that may let text go out.
     transmit: bool,
+    /// What was held has led up to the peer's FIN.
+    held_fin: Option<HeldFin>,
 }
 
 impl Step<'_> {

@@ -22,6 +22,8 @@ fn connections(state: State) -> Vec<Tcb> {
     let mut gone = support::in_flight(state, 100);
     // An orphan in FIN-WAIT-2 has its timer already.
     gone.rcv.reader_gone = state != State::FinWait2;
+    // CLOSE has taken the peer's FIN along, but for one that came later.
+    gone.rcv.unread_fins.count = u8::from(state == State::Closing);
     vec![support::tcb(state), support::passive(state), support::stamped(state, 10), full, unread, gone]
 }
 

@@ -420,7 +420,8 @@ fn a_syn_ack_carries_no_text() {
     assert!(!oracle.observe(&seen(1_000, Kind::Sent(syn_ack))).is_violation());
 }
 
-/// The SYN,ACK of a simultaneous open repeats the options of our SYN, which the peer's did not offer.
+/// The SYN,ACK of a simultaneous open repeats the options of our SYN, which the peer's did not offer; windows are scaled by
+/// them all the same.
 #[test]
 fn a_crossed_syn_ack_with_options_of_its_own_is_a_departure() {
     let options = Options { window_scale: Some(7), ..Options::default() };
@@ -437,10 +438,20 @@ fn a_crossed_syn_ack_with_options_of_its_own_is_a_departure() {
             oracle.observe(&seen(1_000, kind));
         }
         let answer = Segment { options, ..Segment::new(Flags::SYN_ACK, 100, 301) };
-        oracle.observe(&seen(1_000, Kind::Sent(answer)))
+        (oracle.observe(&seen(1_000, Kind::Sent(answer))), oracle)
     };
-    assert_eq!(crossed(Departures::ALL).to_string(), "deviation (options of a crossed SYN: -)");
-    assert_eq!(violation(crossed(Departures::NONE)).mismatch, Mismatch::Option);
+    assert_eq!(violation(crossed(Departures::NONE).0).mismatch, Mismatch::Option);
+    let (verdict, mut oracle) = crossed(Departures::ALL);
+    assert_eq!(verdict.to_string(), "deviation (options of a crossed SYN: -)");
+    for kind in [
+        Kind::Received(Segment::new(Flags::ACK, 301, 101)),
+        moves(State::SynReceived, State::Established),
+        Kind::Sent(Segment::new(Flags::ACK, 101, 301).window(600)),
+    ] {
+        oracle.observe(&seen(2_000, kind));
+    }
+    let windows: Vec<_> = oracle.candidates().iter().map(|candidate| candidate.tcb().rcv.wnd).collect();
+    assert_eq!(windows, [600 << 7]);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn sequence() -> Vec<Row> {
     small.rcv.wnd = 10;
     let mut crowded = tcb(State::Established);
     for n in 0..8 {
-        crowded.rcv.held.insert(Seq(5011 + n * 100), 10);
+        crowded.rcv.held.insert(Seq(5011 + n * 100), 10, false, false);
     }
     let mut rows = vec![
         row("seq-1", tcb(State::Established), seg(RST, 5000, 0, 0)).trail("seq-1"),
@@ -255,13 +255,13 @@ fn sequence() -> Vec<Row> {
             .sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"])
             .holds(|tcb, out| tcb.rcv.held.is_empty() && !out.iter().any(|e| matches!(e, Effect::Hold(..)))),
         row("seq-6", crowded, seg(FIN_ACK, 6001, 1001, 10)).sends(&["<SEQ=1001><ACK=5001><CTL=ACK>"]).holds(
-            |tcb, out| tcb.rcv.held.fin.is_none() && !out.iter().any(|e| matches!(e, Effect::Hold(..))),
+            |tcb, out| tcb.rcv.held.fin().is_none() && !out.iter().any(|e| matches!(e, Effect::Hold(..))),
         ),
         // Its ACK acts at once.
         row("seq-6", in_flight(State::Established, 100), seg(FIN_ACK, 5011, 1101, 10))
             .trail("seq-6 ack-4 ack-7")
             .sends(&["<SEQ=1101><ACK=5001><CTL=ACK>"])
-            .holds(|tcb, _| tcb.rcv.held.fin == Some(Seq(5021)) && !tcb.in_flight()),
+            .holds(|tcb, _| tcb.rcv.held.fin() == Some(Seq(5021)) && !tcb.in_flight()),
     ];
     for state in [State::FinWait1, State::FinWait2] {
         rows.push(
@@ -631,8 +631,7 @@ fn urgency() -> Vec<Row> {
 
 fn text() -> Vec<Row> {
     let mut gap = tcb(State::Established);
-    gap.rcv.held.insert(Seq(5011), 10);
-    gap.rcv.held.fin = Some(Seq(5021));
+    gap.rcv.held.insert(Seq(5011), 10, true, false);
     let mut second = tcb(State::Established);
     second.rcv.unacked = 1_000;
     let mut delayed = tcb(State::Established);
@@ -643,7 +642,7 @@ fn text() -> Vec<Row> {
     reading.rcv.wanted = 20;
     let received = |len, push| Signal::Received(Delivery { seq: Seq(5001), len, push, urgent: false });
     let mut waited = passive(State::SynReceived);
-    waited.rcv.held.insert(Seq(5001), 10);
+    waited.rcv.held.insert(Seq(5001), 10, false, false);
     let mut urging = tcb(State::Established);
     urging.snd.up = Some(Seq(1011));
     let mut losing = user_gone(State::FinWait1);

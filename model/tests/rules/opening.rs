@@ -121,7 +121,7 @@ fn listen() -> Vec<Row> {
         row("seg-li-4", listener, arrives(segment(FIN_SYN, 5000, 0).text(10)))
             .next(State::SynReceived)
             .sends(&["<SEQ=1000><ACK=5001><CTL=SYN,ACK>"])
-            .holds(|tcb, _| tcb.rcv.held.fin == Some(Seq(5011)) && tcb.rcv.held.ranges().len() == 1),
+            .holds(|tcb, _| tcb.rcv.held.fin() == Some(Seq(5011)) && tcb.rcv.held.held().len() == 1),
         row("seg-li-6", listener, arrives(segment(Flags::NONE, 5000, 0).text(10))),
         row("seg-li-6", listener, arrives(segment(FIN_SYN, 5000, 0)))
             .profile(|p| *p = model::profile::LINUX)

@@ -40,6 +40,7 @@ pub fn tcb(state: State) -> Tcb {
     let fin_received = matches!(state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait);
     if fin_received {
         (tcb.rcv.nxt, tcb.rcv.last_ack) = (Seq(5002), Seq(5002));
+        tcb.rcv.unread_fins.count = 1;
     }
     if !matches!(state, State::Established | State::CloseWait) {
         tcb.snd.fin = Fin::Sent;

@@ -105,6 +105,14 @@ impl Account {
         tracker.flush(now(), &mut |step| book.take(&step));
     }
 
+    /// Takes in whatever has happened so far, for which it waits. False: something may be missing.
+    #[must_use]
+    pub fn settle(&mut self) -> bool {
+        let settled = self.subscription.settle();
+        self.update();
+        settled
+    }
+
     /// The peer has just sent a FIN on a connection without a user. It turns the minisocket of an orphan into TIME_WAIT,
     /// and no hook tells: the kernel's listing does. True when it shows TIME_WAIT.
     pub fn fin_for_orphan(&mut self, ports: Ports) -> bool {

@@ -8,7 +8,7 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -20,6 +20,7 @@ use crate::{
         btf::{BtfError, Types},
         counts,
         load::{Attached, LoadError, Options},
+        ring::{BATCH, drain},
     },
     tracker::Hooks,
 };
@@ -58,6 +59,9 @@ struct Shared {
     subscribers: Subscribers,
     lost: AtomicU64,
     stop: AtomicBool,
+    /// How many have asked for all that had happened by then, and how many of them have it.
+    asked: AtomicU64,
+    answered: AtomicU64,
 }
 
 /// What one world hears. Dropping it ends the subscription.
@@ -70,6 +74,9 @@ pub struct Subscription {
 
 /// How long a record may wait. A reader that slept less would take the processor from what it watches.
 const POLL: Duration = Duration::from_millis(1);
+
+/// How long a busy host may keep the reader from its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Stream {
     /// Attaches the programs and begins to read.
@@ -118,6 +125,21 @@ impl Subscription {
         self.events.try_recv().ok()
     }
 
+    /// Waits until [`next`](Self::next) gives, and [`lost`](Self::lost) counts, whatever has happened so far. False: it may
+    /// not.
+    #[must_use]
+    pub fn settle(&self) -> bool {
+        let turn = self.shared.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let until = Instant::now() + PATIENCE;
+        while self.shared.answered.load(Ordering::SeqCst) < turn {
+            if Instant::now() > until {
+                return false;
+            }
+            thread::sleep(POLL);
+        }
+        true
+    }
+
     /// Events of the whole host that were lost since the stream began. When it grows, some may have been ours.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -135,29 +157,30 @@ fn read(shared: &Shared, attached: &Attached, mut ring: RingBuf<MapData>) {
     let mut malformed = 0;
     let mut rounds = 0_u32;
     while !shared.stop.load(Ordering::Relaxed) {
-        let mut idle = true;
-        {
+        let asked = shared.asked.load(Ordering::SeqCst);
+        let records = {
             let subscribers = lock(&shared.subscribers);
-            while let Some(record) = ring.next() {
-                idle = false;
-                match decode(&record, &attached.kernel) {
-                    Ok(event) => {
-                        if let Some(subscriber) = subscribers.get(&event.socket.netns) {
-                            // A world that has just ended hears no more.
-                            let _ = subscriber.send(event);
-                        }
+            drain(&mut ring, |record| match decode(record, &attached.kernel) {
+                Ok(event) => {
+                    if let Some(subscriber) = subscribers.get(&event.socket.netns) {
+                        // A world that has just ended hears no more.
+                        let _ = subscriber.send(event);
                     }
-                    Err(_) => malformed += 1,
                 }
-            }
-        }
+                Err(_) => malformed += 1,
+            })
+        };
+        let answers = records < BATCH && asked > shared.answered.load(Ordering::SeqCst);
         // The programs' own statistics cost system calls: not every millisecond.
-        if rounds.is_multiple_of(64) {
+        if answers || rounds.is_multiple_of(64) {
             let lost: u64 = counts::fates(attached).iter().map(|(_, fate)| fate.lost()).sum();
             shared.lost.store(lost + malformed, Ordering::Relaxed);
         }
+        if answers {
+            shared.answered.store(asked, Ordering::SeqCst);
+        }
         rounds = rounds.wrapping_add(1);
-        if idle {
+        if records == 0 {
             thread::sleep(POLL);
         }
     }
@@ -165,4 +188,28 @@ fn read(shared: &Shared, attached: &Attached, mut ring: RingBuf<MapData>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, atomic::Ordering, mpsc},
+        thread,
+    };
+
+    use super::{Shared, Subscription};
+
+    #[test]
+    fn who_settles_waits_for_a_look_at_the_ring_that_began_later() {
+        let shared = Arc::new(Shared::default());
+        let (_sender, events) = mpsc::channel();
+        let subscription = Subscription { shared: Arc::clone(&shared), cookie: 1, events };
+        let settled = thread::spawn(move || subscription.settle().then(|| subscription.lost()));
+        while shared.asked.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        shared.lost.store(7, Ordering::SeqCst);
+        shared.answered.store(1, Ordering::SeqCst);
+        assert_eq!(settled.join().ok(), Some(Some(7)));
+    }
 }

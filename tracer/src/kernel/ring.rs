@@ -8,11 +8,23 @@ use std::time::Duration;
 use aya::maps::{Array, MapData, RingBuf};
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// Records that one call of [`Ring::drain`] hands over at most, so that nothing else starves.
+/// Records that one call of [`drain`] hands over at most, so that nothing else starves.
 pub const BATCH: usize = 8192;
 
 /// How long a record may wait below the wake-up threshold.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Hands up to [`BATCH`] records to `each`; returns how many there were.
+pub fn drain(ring: &mut RingBuf<MapData>, mut each: impl FnMut(&[u8])) -> usize {
+    let mut records = 0;
+    while records < BATCH
+        && let Some(record) = ring.next()
+    {
+        each(&record);
+        records += 1;
+    }
+    records
+}
 
 /// The kernel side's ends of the ring.
 pub struct RingMaps {
@@ -64,15 +76,8 @@ impl Ring {
     }
 
     /// Hands up to [`BATCH`] records to `each`; returns how many there were.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
-        let ring = self.ring.get_mut();
-        let mut records = 0;
-        while records < BATCH
-            && let Some(record) = ring.next()
-        {
-            each(&record);
-            records += 1;
-        }
+    pub fn drain(&mut self, each: impl FnMut(&[u8])) -> usize {
+        let records = drain(self.ring.get_mut(), each);
         self.last = records;
         // Whoever made them may have taken the request for a wake-up with it.
         self.is_asleep &= records == 0;

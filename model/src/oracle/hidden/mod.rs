@@ -8,7 +8,7 @@ use super::candidate::{Candidate, Terms};
 use super::observation::Kind;
 use crate::event::{Event, Timer};
 use crate::state::State;
-use crate::tcb::Config;
+use crate::tcb::{Config, UnreadFins};
 
 /// What an OPEN may have asked for that nobody saw: everything, until the SYN shows what.
 const UNSEEN_CONFIG: Config = Config {
@@ -70,7 +70,8 @@ impl Candidate {
         }
         if !terms.tap.calls {
             // The user reads at once.
-            (self.tcb.rcv.readable, self.tcb.rcv.wanted) = (0, 0);
+            let rcv = &mut self.tcb.rcv;
+            (rcv.readable, rcv.wanted, rcv.unread_fins) = (0, 0, UnreadFins::default());
         }
         if !terms.tap.received || !(terms.tap.calls || terms.tap.sent) {
             self.tcb.rcv.wnd = self.tcb.rcv.wnd.max(UNHEARD_WINDOW);

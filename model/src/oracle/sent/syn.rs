@@ -95,6 +95,8 @@ impl Candidate {
             let agreed = &mut self.tcb.agreed;
             agreed.scale = match (offer.window_scale, options.window_scale) {
                 (Some(theirs), Some(ours)) => Some((theirs.min(14), ours.min(14))),
+                // Who repeats what the peer did not offer scales its own windows all the same.
+                (None, Some(ours)) if unasked => Some((0, ours.min(14))),
                 _ => None,
             };
             if options.timestamps.is_none() {

@@ -3,10 +3,12 @@
 use super::Step;
 use crate::effect::Signal;
 use crate::event::CallError;
+use crate::reassembly::HeldFin;
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
 use crate::step::Reply;
+use crate::tcb::UnreadFins;
 
 impl Step<'_> {
     /// `before` is the state in which the segment found the connection.
@@ -18,10 +20,9 @@ impl Step<'_> {
             State::Established | State::FinWait1 | State::FinWait2 => {
                 let end = inside.text_seq() + inside.len;
                 let in_order = inside.has(Flags::FIN) && end == self.tcb.rcv.nxt;
-                if in_order || self.tcb.rcv.held.has_fin(self.tcb.rcv.nxt) {
-                    let behind = if in_order { 0 } else { self.merged_behind_fin() };
-                    self.fin_reached(before);
-                    self.tcb.rcv.nxt += behind;
+                let place = if in_order { Some(place_of_fin(segment, inside)) } else { self.held_fin };
+                if let Some(place) = place {
+                    self.fin_reached(before, place);
                 }
             }
             State::CloseWait | State::Closing | State::LastAck if inside.has(Flags::FIN) => {
@@ -42,14 +43,8 @@ impl Step<'_> {
         }
     }
 
-    /// Held text right behind a held FIN that became one with it.
-    fn merged_behind_fin(&mut self) -> u32 {
-        let rcv = &mut self.tcb.rcv;
-        if self.profile.held_fin_merges { rcv.held.take(rcv.nxt + 1) } else { 0 }
-    }
-
-    /// Linux: another FIN right behind the first one, in a segment that begins before that, is one more number, and the
-    /// octet with the first one's number waits to be read. True when it is so.
+    /// Linux: another FIN right behind the first one, in a segment that begins before that, is one more number, and waits
+    /// to be read as well. True when it is so.
     pub(super) fn counts_fin_again(&mut self, segment: &Segment) -> bool {
         let closed = matches!(self.tcb.state, State::CloseWait | State::Closing | State::LastAck);
         let nxt = self.tcb.rcv.nxt;
@@ -62,19 +57,20 @@ impl Step<'_> {
             self.take(Rule::Fin5);
             let rcv = &mut self.tcb.rcv;
             rcv.nxt += 1;
-            if self.profile.fin_occupies && !rcv.reader_gone {
-                rcv.readable = rcv.readable.saturating_add(1);
-            }
+            rcv.unread_fins.count = rcv.unread_fins.count.saturating_add(1);
             self.acknowledge(Reply::Now);
         }
         again
     }
 
-    pub(super) fn fin_reached(&mut self, before: State) {
+    pub(super) fn fin_reached(&mut self, before: State, place: HeldFin) {
+        let with_text = self.tcb.rcv.readable > 0 && place == HeldFin::WithText;
+        self.tcb.rcv.unread_fins = UnreadFins { count: 1, with_text };
         // FIN implies PUSH. Served first: afterwards RCV.NXT counts the FIN as well.
         self.serve_receives(true);
         if self.tcb.rcv.wanted > 0 {
             self.tcb.rcv.wanted = 0;
+            self.tcb.rcv.unread_fins.meet();
             self.signal(Signal::ReceiveFailed(CallError::Closing));
         }
         let rcv = &mut self.tcb.rcv;
@@ -101,4 +97,10 @@ impl Step<'_> {
             }
         }
     }
+}
+
+/// How the FIN of a segment in order lies behind the text.
+fn place_of_fin(segment: &Segment, inside: &Segment) -> HeldFin {
+    let all_old = inside.len == 0 && segment.text_seq().lt(inside.seq);
+    if all_old { HeldFin::Apart } else { HeldFin::WithText }
 }

@@ -2,6 +2,7 @@
 
 use super::{Flow, Step};
 use crate::event::CallError;
+use crate::reassembly::HeldFin;
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -34,7 +35,7 @@ impl Step<'_> {
         } else if end == segment.seq || end.le(rcv.nxt) {
             self.take(Rule::Ack5);
         } else if segment.has(Flags::FIN) && end == rcv.nxt + 1 {
-            self.fin_reached(State::FinWait2);
+            self.fin_reached(State::FinWait2, HeldFin::WithText);
         } else {
             self.take(Rule::Txt2);
             self.reset(segment);

@@ -84,15 +84,8 @@ impl Step<'_> {
         let end = segment.seq + inside.seq_len();
         // A FIN alone may lie beyond.
         let text_end = end - u32::from(inside.has(Flags::FIN));
-        // The FIN itself waits as well until the user has read up to it.
-        // A CLOSE that comes later takes the FIN along.
-        let fin_waits = self.profile.fin_occupies
-            && match self.tcb.state {
-                State::Closing => true,
-                State::CloseWait | State::LastAck => !rcv.reader_gone,
-                _ => false,
-            };
-        let occupied = rcv.readable > 0 || fin_waits;
+        // The peer's FIN waits as text does until the user has read up to it.
+        let occupied = rcv.readable > 0 || rcv.unread_fins.count > 0;
         let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
         if end.lt(rcv.last_ack)

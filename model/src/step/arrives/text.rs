@@ -3,6 +3,7 @@
 use super::{Flow, Step};
 use crate::effect::Effect;
 use crate::event::CallError;
+use crate::reassembly::Continuation;
 use crate::rule::Rule;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -56,23 +57,14 @@ impl Step<'_> {
         }
         // Text of a SYN may have waited for the handshake to end.
         let reached = self.tcb.rcv.nxt + inside.len;
-        let held = self.tcb.rcv.held;
-        let mut waited = if inside.has(Flags::FIN) && self.profile.fin_ends_stream {
-            0
-        } else if self.profile.held_fin_ends_stream {
-            self.tcb.rcv.held.take_to_fin(reached)
-        } else {
-            self.tcb.rcv.held.take(reached)
-        };
-        let end = reached + waited;
-        if self.profile.held_fin_merges && waited > 0 && held.end_behind_fin(end) == Some(end) {
-            // Text has passed the FIN's number; the FIN counts at the end of what it became one with.
-            waited -= 1;
-            self.tcb.rcv.held.fin = Some(end - 1);
-        }
+        let ends = inside.has(Flags::FIN) && self.profile.fin_ends_stream;
+        let Continuation { text: waited, fin } =
+            if ends { Continuation::default() } else { self.tcb.rcv.held.take(reached) };
+        self.held_fin = fin;
         if inside.len > 0 || waited > 0 {
             self.take(Rule::Txt1);
-            let gap_filled = waited > 0 || !self.tcb.rcv.held.is_empty();
+            // What goes with the end of the stream fills no gap.
+            let gap_filled = !ends && (waited > 0 || fin.is_some() || !self.tcb.rcv.held.is_empty());
             self.accept_text(inside.len.saturating_add(waited));
             self.tcb.rcv.push |= segment.has(Flags::PSH) || waited > 0;
             self.serve_receives(false);
@@ -102,13 +94,8 @@ impl Step<'_> {
             self.take(Rule::Seq6);
         }
         let start = inside.text_seq();
-        // Linux drops what lies wholly in one held segment, its FIN too.
-        let covered = self.profile.held_fin_ends_stream
-            && self.tcb.rcv.held.covers(start, inside.len.saturating_add(1));
-        if self.choices.hold_out_of_order && self.tcb.rcv.held.insert(start, inside.len) {
-            if fin && !covered {
-                self.tcb.rcv.held.insert_fin(start + inside.len);
-            }
+        let joins = self.profile.held_text_joins;
+        if self.choices.hold_out_of_order && self.tcb.rcv.held.insert(start, inside.len, fin, joins) {
             self.out.push(Effect::Hold(start, inside.len));
         }
         if self.choices.ack_out_of_order {

@@ -7,21 +7,24 @@ use crate::rule::Rule;
 use crate::segment::Flags;
 use crate::state::State;
 use crate::step::Step;
-use crate::tcb::Fin;
+use crate::tcb::{Fin, UnreadFins};
 
 impl Step<'_> {
     pub(super) fn close(&mut self, reader_gone: bool) -> Result<Done, CallError> {
         let state = self.tcb.state;
         let forgotten = state == State::TimeWait && self.profile.time_wait_without_user;
         let half_duplex = self.profile.half_duplex_close && reader_gone && !forgotten;
-        if half_duplex && state != State::Closed && self.tcb.rcv.readable > 0 {
+        if half_duplex && state != State::Closed && self.tcb.rcv.is_unread() {
             self.take(Rule::Close11);
             self.reset_at_nxt();
             self.fail_calls(CallError::Closing);
             self.delete();
             return Ok(Done::Ok);
         }
-        self.tcb.rcv.reader_gone |= half_duplex && state != State::Closed;
+        if half_duplex && state != State::Closed {
+            self.tcb.rcv.reader_gone = true;
+            self.tcb.rcv.unread_fins = UnreadFins::default();
+        }
         match state {
             State::Closed => self.refuse(Rule::Close1, CallError::DoesNotExist),
             State::Listen | State::SynSent => {

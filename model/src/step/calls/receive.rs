@@ -40,12 +40,16 @@ impl Step<'_> {
                 self.take(Rule::Recv5);
                 Ok(Done::Received(self.deliver(len)))
             }
-            State::CloseWait => self.refuse(Rule::Recv6, CallError::Closing),
+            State::CloseWait => {
+                self.tcb.rcv.unread_fins.meet();
+                self.refuse(Rule::Recv6, CallError::Closing)
+            }
             State::Closing | State::LastAck | State::TimeWait => {
                 self.take(Rule::Recv7);
                 if self.profile.reads_after_close && self.tcb.rcv.readable > 0 {
                     return Ok(Done::Received(self.deliver(len)));
                 }
+                self.tcb.rcv.unread_fins.meet();
                 Err(CallError::Closing)
             }
         }
@@ -60,7 +64,8 @@ impl Step<'_> {
     /// Hands over at most `len` octets, oldest first, and opens the window as far as the silly-window rule allows.
     pub(in crate::step) fn deliver(&mut self, len: u32) -> Delivery {
         let rcv = &mut self.tcb.rcv;
-        let len = len.min(rcv.readable);
+        let wanted = len;
+        let len = wanted.min(rcv.readable);
         // A FIN before RCV.NXT has a number too, but is not text.
         let fin = u32::from(matches!(
             self.tcb.state,
@@ -68,6 +73,9 @@ impl Step<'_> {
         ));
         let first = rcv.nxt - fin - rcv.readable;
         rcv.readable -= len;
+        if rcv.readable == 0 && (wanted > len || rcv.unread_fins.with_text) {
+            rcv.unread_fins.meet();
+        }
         let push = rcv.push && rcv.readable == 0;
         if push {
             rcv.push = false;

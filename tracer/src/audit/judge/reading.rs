@@ -84,8 +84,8 @@ fn crossed(trace: &[Observation], place: usize) -> Option<Vec<Observation>> {
 }
 
 /// A connection whose user has gone gives up earlier; an orphan whose last ACK came with an old FIN, or while close() was
-/// at work, stays a whole socket; the user may have read up to the FIN; text in order may take the fast path; of two segments that contradict each other about where the stream ends either may
-/// count.
+/// at work, stays a whole socket; text in order may take the fast path; of two segments that contradict each other about
+/// where the stream ends either may count, as the room in their buffers will have it.
 fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, String>) -> Vec<Profile> {
     let mut profiles = vec![*plain];
     let mut either = |turn: &dyn Fn(&mut Profile)| {
@@ -95,11 +95,9 @@ fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, S
     };
     either(&|profile| *profile = orphaned(profile, sysctls));
     either(&|profile| profile.orphan_minisockets = false);
-    either(&|profile| profile.fin_occupies = false);
     either(&|profile| profile.predicted_window = true);
     if contradicts_itself(trace) {
-        either(&|profile| profile.held_fin_ends_stream = true);
-        either(&|profile| profile.held_fin_merges = true);
+        either(&|profile| profile.held_text_joins = true);
     }
     profiles
 }

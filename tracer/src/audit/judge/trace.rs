@@ -43,10 +43,7 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
     let ports = connection.ports;
     let opens = |logged: &&Logged| {
         logged.connection == place
-            && matches!(
-                logged.what,
-                Recorded::Call { told: Some(Call::Open { origin: Origin::Active, .. }), .. }
-            )
+            && matches!(&logged.what, Recorded::Call { told, .. } if told.iter().any(opens_actively))
     };
     let passive = !played.log.iter().any(|logged| opens(&logged));
     // Nanoseconds, then the order of the sources: a call and what it causes may share an instant.
@@ -60,9 +57,9 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
         .collect();
     let ends = Ends::new(played, place, &changes);
     for (at, logged) in played.log.iter().enumerate() {
-        if let Some(kind) = told(logged, place, passive).filter(|kind| !ends.outlived(logged.time, kind)) {
-            timed.push((logged.time, Source::Log(at), kind));
-        }
+        let kinds = told(logged, place, passive).into_iter();
+        let kinds = kinds.filter(|kind| !ends.outlived(logged.time, kind));
+        timed.extend(kinds.map(|kind| (logged.time, Source::Log(at), kind)));
     }
     let arrivals: Vec<u64> = timed
         .iter()
@@ -135,23 +132,28 @@ impl Ends {
     }
 }
 
-fn told(logged: &Logged, place: usize, passive: bool) -> Option<Kind> {
+fn told(logged: &Logged, place: usize, passive: bool) -> Vec<Kind> {
     let ours = logged.connection == place;
     match &logged.what {
-        // The listener is everybody's.
-        Recorded::Call { told: Some(call @ Call::Open { origin: Origin::Passive, .. }), .. } if passive => {
-            Some(Kind::Call(*call))
-        }
-        Recorded::Call { told: Some(call), .. } if ours => {
-            let other = matches!(call, Call::Open { origin: Origin::Passive, .. });
-            (!other).then_some(Kind::Call(*call))
+        Recorded::Call { told, .. } => {
+            // The listener is everybody's.
+            let concerned = |call: &&Call| if opens_passively(call) { passive } else { ours };
+            told.iter().filter(concerned).map(|call| Kind::Call(*call)).collect()
         }
         Recorded::Segment { parsed, from_kernel, arrives: true, .. } if ours => {
-            Some(if *from_kernel { Kind::Sent(parsed.segment) } else { Kind::Received(parsed.segment) })
+            vec![if *from_kernel { Kind::Sent(parsed.segment) } else { Kind::Received(parsed.segment) }]
         }
-        Recorded::Icmp { class, .. } if ours => Some(Kind::Icmp(*class)),
-        _ => None,
+        Recorded::Icmp { class, .. } if ours => vec![Kind::Icmp(*class)],
+        _ => Vec::new(),
     }
+}
+
+const fn opens_actively(call: &Call) -> bool {
+    matches!(call, Call::Open { origin: Origin::Active, .. })
+}
+
+const fn opens_passively(call: &Call) -> bool {
+    matches!(call, Call::Open { origin: Origin::Passive, .. })
 }
 
 /// A connection's own changes, and for one that was accepted the listener's beginning.

@@ -41,8 +41,8 @@ pub enum Recorded {
         call: String,
         /// Its result.
         result: String,
-        /// What the oracle is told.
-        told: Option<Call>,
+        /// What the oracle is told, in order.
+        told: Vec<Call>,
     },
     /// An ICMP error.
     Icmp {

@@ -1,6 +1,7 @@
 //! The kernel's user: system calls on sockets that never block.
 
 use std::{
+    collections::BTreeSet,
     io,
     mem::zeroed,
     net::{IpAddr, SocketAddr},
@@ -219,12 +220,19 @@ pub struct User {
     strays: Vec<(Socket, u16)>,
     /// Options for the next socket of a connection.
     pub settings: Vec<(usize, SocketOption, i32)>,
+    /// The connections whose reading side was shut down.
+    pub deaf: BTreeSet<usize>,
 }
 
 impl User {
     /// The socket of a connection.
     pub fn socket(&self, connection: usize) -> Outcome<&Socket> {
         self.sockets.get(connection).and_then(Option::as_ref).ok_or(libc::EBADF)
+    }
+
+    /// The reading side of this connection was shut down.
+    pub fn is_deaf(&self, connection: usize) -> bool {
+        self.deaf.contains(&connection)
     }
 
     /// Takes the place of a connection's socket.

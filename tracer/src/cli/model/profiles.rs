@@ -111,7 +111,6 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
         handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
         loose_edges "What touches the window's edges is acceptable (Linux).";
-        fin_occupies "The peer's FIN waits to be read as text does (Linux).";
         ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
         timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";
         ackless_unanswered "A segment with none of SYN, ACK and RST is dropped before its number is looked at (Linux).";
@@ -127,8 +126,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         window_by_progress "A window counts with an ACK of something new, and not where it only shrinks (Linux).";
         predicted_window "Text in order that brings nothing else renews SND.WL1 (Linux, at times).";
         fin_ends_stream "Text held behind a FIN in order is dropped (Linux).";
-        held_fin_merges "Text right behind a held FIN is counted with it (Linux, at times).";
-        held_fin_ends_stream "Text held behind a held FIN is dropped (Linux, at times).";
+        held_text_joins "Text held right behind a held FIN lies before it (Linux, at times).";
         empty_at_edge "A segment without text at the right edge of the window is taken (Linux: tcp_sequence).";
         fin_wait_2 "How long an orphan stays in FIN-WAIT-2; the RFC waits for ever.";
         hard_icmp_aborts "Hard ICMP errors abort synchronized connections (SHLD-26).";

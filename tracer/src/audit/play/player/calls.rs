@@ -11,7 +11,7 @@ use crate::audit::{
         log::{Logged, Recorded},
         user::{Outcome, Socket, ends},
     },
-    scenario::{Call, ERRORS, Expected, Step},
+    scenario::{Call, Direction, ERRORS, Expected, Step},
     world::addresses,
 };
 
@@ -35,7 +35,7 @@ impl Player<'_> {
                 && wanted != libc::EAGAIN
                 && expected != Expected::Any;
         let until = time + 1_000_000_000;
-        let mut progress = Progress { read: 0, next: None };
+        let mut progress = Progress::default();
         let result = loop {
             let result = self.make(place, call, &mut progress);
             let waits = match (&result, call) {
@@ -51,12 +51,9 @@ impl Player<'_> {
             self.rest(until);
         };
         let told = match call {
-            // What was read was read, whether or not it is all that was asked for.
-            Call::Receive { urgent: false, .. } if progress.read > 0 => {
-                Some(event::Call::receive(progress.read))
-            }
-            Call::Receive { .. } => None,
-            _ => told(call, &result, &self.user, place, self.family),
+            Call::Receive { len, urgent: false } => progress.told(*len, self.user.is_deaf(place)),
+            Call::Receive { .. } => Vec::new(),
+            _ => told(call, &result, &self.user, place, self.family).into_iter().collect(),
         };
         let (got, words) = match &result {
             Ok(Answer::Done) => (0, "ok".to_owned()),
@@ -132,7 +129,12 @@ impl Player<'_> {
                 }
             }
             Call::Receive { len, urgent } => return receive(user.socket(place)?, *len, *urgent, progress),
-            Call::Shutdown(direction) => user.socket(place)?.shutdown(*direction)?,
+            Call::Shutdown(direction) => {
+                user.socket(place)?.shutdown(*direction)?;
+                if *direction != Direction::Write {
+                    user.deaf.insert(place);
+                }
+            }
             Call::Close => {
                 user.socket(place)?;
                 user.put(place, None);
@@ -165,10 +167,33 @@ impl Player<'_> {
 }
 
 /// What a call has given so far.
+#[derive(Default)]
 struct Progress {
     read: u32,
     /// The octet that has to come next.
     next: Option<u8>,
+    /// Then there was no more to come.
+    ended: bool,
+}
+
+impl Progress {
+    /// What the oracle is told of a read of `len` octets, 0 standing for the end alone. What was read was read, whether or
+    /// not it is all that was asked for.
+    fn told(&self, len: u32, deaf: bool) -> Vec<event::Call> {
+        // Who has shut down the reading side is told of an end that is none of the peer's.
+        let ended = self.ended && !deaf;
+        let mut told = Vec::new();
+        if ended {
+            told.push(event::Call::receive(len.max(1)));
+        } else if self.read > 0 {
+            told.push(event::Call::receive(self.read));
+        }
+        // A system call that gives text tells of no end, though it may come upon it: another one has.
+        if ended && self.read > 0 {
+            told.push(event::Call::receive(1));
+        }
+        told
+    }
 }
 
 /// What a call gave, where it gave no error.
@@ -184,12 +209,15 @@ fn receive(socket: &Socket, len: u32, urgent: bool, progress: &mut Progress) -> 
     let flags = if urgent { libc::MSG_OOB } else { 0 };
     if len == 0 {
         let got = socket.receive(&mut [0; 16], flags)?;
+        progress.ended = got == 0;
+        progress.read = u32::try_from(got).unwrap_or(0);
         return Ok(if got == 0 { Answer::Done } else { Answer::No(format!("{got} octets")) });
     }
     while progress.read < len {
         let mut text = vec![0; usize::try_from(len - progress.read).unwrap_or(0)];
         let got = socket.receive(&mut text, flags)?;
         if got == 0 {
+            progress.ended = true;
             return Ok(Answer::No(format!("EOF after {} octets", progress.read)));
         }
         // Each octet is the low byte of its number: one more than the one before.
@@ -207,4 +235,24 @@ fn receive(socket: &Socket, len: u32, urgent: bool, progress: &mut Progress) -> 
 fn name(error: i32) -> String {
     let known = ERRORS.iter().find(|(_, number)| *number == error);
     known.map_or_else(|| format!("error {error}"), |(name, _)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::event;
+
+    use super::Progress;
+
+    #[test]
+    fn what_was_read_is_told_and_the_peer_s_end() {
+        let told = |read, ended, deaf| Progress { read, next: None, ended }.told(10, deaf);
+        let receive = event::Call::receive;
+        assert_eq!(told(0, false, false), []);
+        assert_eq!(told(7, false, false), [receive(7)]);
+        assert_eq!(told(0, true, false), [receive(10)]);
+        assert_eq!(told(7, true, false), [receive(10), receive(1)]);
+        // Nobody knows whether the peer has ended anything.
+        assert_eq!((told(0, true, true), told(7, true, true)), (vec![], vec![receive(7)]));
+        assert_eq!(Progress { ended: true, ..Progress::default() }.told(0, false), [receive(1)]);
+    }
 }

@@ -203,8 +203,9 @@ impl<'a> Player<'a> {
         // What is on its way.
         self.sleep(Duration::from_millis(60))?;
         let ended = now();
+        let settled = self.account.settle();
         self.log.sort_by_key(|logged| logged.time);
-        let lost = self.account.lost() - self.lost + self.world.unseen();
+        let lost = self.account.lost() - self.lost + self.world.unseen() + u64::from(!settled);
         let Self { log, connections, account, began, world, .. } = self;
         let sysctls = world.sysctls.tcp();
         Ok(Played { time: (began, ended), log, connections, account, went, failure, lost, stalled, sysctls })

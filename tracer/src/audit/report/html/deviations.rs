@@ -34,11 +34,11 @@ fn one(report: &Report, deviation: &Deviation) -> Markup {
     let Deviation { name, clause, requirement, permitted, why, operator, function, seen_in } = deviation;
     let places = places(seen_in);
     let left = places.len().saturating_sub(SHOWN);
-    let standing = if *permitted { badge("pass", "permitted") } else { badge("deviation", "departs") };
+    let (class, standing) = if *permitted { ("pass", "permitted") } else { ("deviation", "departs") };
     html! {
-        article.card.deviation id=(link::deviation(name)) {
+        article class={ "card " (class) } id=(link::deviation(name)) {
             h3 {
-                (name) " " (standing)
+                (name) " " (badge(class, standing))
                 span.of {
                     (link::clause(clause))
                     @if let Some(id) = requirement { " · " a href={ "#" (link::requirement(id)) } { (id) } }
