@@ -220,6 +220,11 @@ pub struct Profile {
     /// In SYN-RECEIVED of an active open an ACK of ISS counts as the one of our SYN (Linux: `tcp_ack` calls it old, not
     /// wrong).
     pub handshake_by_old_ack: bool,
+    /// Beyond ESTABLISHED what comes with an ACK below SND.UNA is challenged and dropped (older Linux:
+    /// `tcp_rcv_state_process`; 3.10.7.4, fifth, lets a duplicate be ignored and goes on with the segment).
+    pub old_ack_refused: bool,
+    /// In ESTABLISHED an ACK of what was never sent draws no ACK (older Linux: `tcp_ack`).
+    pub unsent_ack_unanswered: bool,
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
     /// while nothing waits to be read (Linux: `tcp_sequence`).
     pub loose_edges: bool,
@@ -335,6 +340,8 @@ pub const RFC9293_LITERAL: Profile = Profile {
     empty_at_edge: false,
     half_open_requests: false,
     handshake_by_old_ack: false,
+    old_ack_refused: false,
+    unsent_ack_unanswered: false,
     loose_edges: false,
     fin_occupies: false,
     ack_floor_by_acked: false,

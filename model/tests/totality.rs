@@ -324,6 +324,8 @@ impl Draw {
             keep_alive_resets: self.flag(),
             half_open_requests: self.flag(),
             handshake_by_old_ack: self.flag(),
+            old_ack_refused: self.flag(),
+            unsent_ack_unanswered: self.flag(),
             loose_edges: self.flag(),
             fin_occupies: self.flag(),
             ack_floor_by_acked: self.flag(),

@@ -68,6 +68,8 @@ pub enum DeviationId {
     AcklessUnanswered,
     TimeWaitUnchallenged,
     WindowBeyondField,
+    OldAckRefused,
+    UnsentAckUnanswered,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -123,7 +125,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 64] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -669,6 +671,31 @@ impl Deviation {
             why: "In the SYN-RECEIVED of a simultaneous open an ACK of the ISS itself, which does not acknowledge \
                   the SYN, completes the handshake: to tcp_ack() it is old, not wrong.",
             operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::OldAckRefused,
+            name: "old-ack-refused",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "Once either side has closed, kernels before 6.8 (and some stable ones after) challenge and drop a \
+                  segment whose ACK is older than SND.UNA, text and FIN included. The RFC ignores the ACK and goes on \
+                  with the segment. The connection hangs until the peer sends it again with a newer ACK.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::UnsentAckUnanswered,
+            name: "unsent-ack-unanswered",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_ack, tcp_rcv_established",
+            why: "On a connection that is open, older kernels drop an ACK of something that was never sent without \
+                  the ACK that the RFC answers it with. In the closing states they answer.",
+            operator: "A newer kernel.",
         },
         Self {
             id: DeviationId::LooseWindowEdges,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
+use model::oracle::Departures;
 
 use crate::{
     decode::decode,
@@ -48,6 +49,8 @@ pub struct Stream {
     shared: Arc<Shared>,
     /// The hooks that deliver.
     pub visible: Hooks,
+    /// The kernel's habits, once they are known.
+    pub habits: Departures,
     /// Events and packets are to be told in one order.
     _stamping: Stamping,
     reader: Option<JoinHandle<()>>,
@@ -90,7 +93,7 @@ impl Stream {
                 .spawn(move || read(&shared, &attached, maps.records))
                 .ok()
         };
-        Ok(Self { shared, visible, _stamping: stamping, reader })
+        Ok(Self { shared, visible, habits: Departures::NONE, _stamping: stamping, reader })
     }
 
     /// From now on, what happens in the namespace with this cookie.

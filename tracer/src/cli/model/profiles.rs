@@ -110,6 +110,8 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         reset_before_fin "A reset one before RCV.NXT counts after the peer's FIN (Linux: tcp_reset_check).";
         half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
         handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
+        old_ack_refused "Once either side has closed a segment with an old ACK is challenged and dropped (older Linux).";
+        unsent_ack_unanswered "On an open connection an ACK of what was never sent draws no ACK (older Linux).";
         loose_edges "What touches the window's edges is acceptable (Linux).";
         fin_occupies "The peer's FIN waits to be read as text does (Linux).";
         ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
