@@ -25,7 +25,10 @@ use crate::{
     tracker::Hooks,
 };
 
-use super::world::{Stamping, WorldError};
+use super::{
+    account::now,
+    world::{Stamping, WorldError},
+};
 
 /// Why there is no stream.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +44,7 @@ pub enum StreamError {
     Stamping(#[from] WorldError),
 }
 
-type Subscribers = Mutex<HashMap<u64, mpsc::Sender<Event>>>;
+type Subscribers = Mutex<HashMap<u64, Subscriber>>;
 
 /// The attached programs and the thread that reads them. Dropping it detaches everything.
 #[derive(Debug)]
@@ -61,6 +64,15 @@ struct Shared {
     subscribers: Subscribers,
     lost: AtomicU64,
     stop: AtomicBool,
+}
+
+/// Where the events of one world go.
+#[derive(Debug)]
+struct Subscriber {
+    events: mpsc::Sender<Event>,
+    /// When it began to listen, CLOCK_MONOTONIC nanoseconds. A kernel without cookies of namespaces has only their inode
+    /// numbers, and gives those again: what is older was the last bearer's.
+    since: u64,
 }
 
 /// What one world hears. Dropping it ends the subscription.
@@ -100,7 +112,8 @@ impl Stream {
     #[must_use]
     pub fn subscribe(&self, cookie: u64) -> Subscription {
         let (sender, events) = mpsc::channel();
-        lock(&self.shared.subscribers).insert(cookie, sender);
+        let subscriber = Subscriber { events: sender, since: now() };
+        lock(&self.shared.subscribers).insert(cookie, subscriber);
         Subscription { shared: Arc::clone(&self.shared), cookie, events }
     }
 }
@@ -145,9 +158,11 @@ fn read(shared: &Shared, attached: &Attached, mut ring: RingBuf<MapData>) {
                 idle = false;
                 match decode(&record, &attached.kernel) {
                     Ok(event) => {
-                        if let Some(subscriber) = subscribers.get(&event.socket.netns) {
+                        if let Some(Subscriber { events, since }) = subscribers.get(&event.socket.netns)
+                            && event.time >= *since
+                        {
                             // A world that has just ended hears no more.
-                            let _ = subscriber.send(event);
+                            let _ = events.send(event);
                         }
                     }
                     Err(_) => malformed += 1,
