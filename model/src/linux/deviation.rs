@@ -70,6 +70,9 @@ pub enum DeviationId {
     WindowBeyondField,
     OldAckRefused,
     UnsentAckUnanswered,
+    HalfOpenResetInWindow,
+    ClosedWindowIgnored,
+    TextAtEdgeCounts,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -125,7 +128,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 67] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -696,6 +699,43 @@ impl Deviation {
             why: "On a connection that is open, older kernels drop an ACK of something that was never sent without \
                   the ACK that the RFC answers it with. In the closing states they answer.",
             operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::HalfOpenResetInWindow,
+            name: "half-open-reset-in-window",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 second; RFC 5961 section 3.2",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "Older kernels drop a half-open request for a reset anywhere in its window, where RFC 5961 wants the \
+                  exact number, and leave it alone when the reset's ACK is wrong. A reset forged blindly is more \
+                  likely to hit.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::ClosedWindowIgnored,
+            name: "closed-window-ignored",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_may_update_window",
+            why: "A segment with the number of the one that set the window last may raise the window, but to older \
+                  kernels it does not close it: text goes out against a closed window, and has to be sent again.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::TextAtEdgeCounts,
+            name: "text-at-edge-counts",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "Text that begins right at the edge of the window is dropped, but older kernels look at its ACK and \
+                  its window, also while received text waits to be read; the RFC drops the whole segment.",
+            operator: "Nothing to do.",
         },
         Self {
             id: DeviationId::LooseWindowEdges,

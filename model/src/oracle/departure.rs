@@ -117,6 +117,12 @@ departures! {
         |p| p.old_ack_refused ^= true;
     UnsentAck "unsent_ack_unanswered" Some(DeviationId::UnsentAckUnanswered), [unsent_ack_unanswered],
         |p| p.unsent_ack_unanswered ^= true;
+    HalfOpenReset "half_open_reset_in_window" Some(DeviationId::HalfOpenResetInWindow),
+        [half_open_reset_in_window], |p| p.half_open_reset_in_window ^= true;
+    ClosedWindow "closed_window_ignored" Some(DeviationId::ClosedWindowIgnored), [closed_window_ignored],
+        |p| p.closed_window_ignored ^= true;
+    TextAtEdge "text_at_edge_counts" Some(DeviationId::TextAtEdgeCounts), [text_at_edge_counts],
+        |p| p.text_at_edge_counts ^= true;
     EmptyAtEdge "empty_at_edge" Some(DeviationId::EmptySegmentAtEdge), [empty_at_edge],
         |p| p.empty_at_edge ^= true;
     LooseEdges "loose_edges" Some(DeviationId::LooseWindowEdges), [loose_edges, fin_occupies], |p| {

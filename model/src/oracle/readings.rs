@@ -73,6 +73,9 @@ impl Seen<'_> {
             (segment.has(Flags::SYN_ACK), Place::Figure7),
             (segment.has(Flags::ACK) && segment.ack.lt(self.before.snd.una), Place::AckFloor),
             (segment.has(Flags::ACK) && segment.ack.lt(self.before.snd.una), Place::OldAckRefused),
+            (segment.has(Flags::RST) && self.before.state == State::SynReceived, Place::HalfOpenReset),
+            (self.is_open() && segment.has(Flags::ACK) && segment.window == 0, Place::ClosedWindow),
+            (self.is_open() && segment.end().gt(rcv.nxt + rcv.wnd), Place::TextAtEdge),
             (self.lacks_timestamps(segment), Place::TimestampsOptional),
             (segment.len > 0 && self.peer_has_closed(), Place::TextAfterFin),
         ];

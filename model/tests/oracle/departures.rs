@@ -184,6 +184,30 @@ fn older_kernels_do_not_answer_an_ack_of_what_was_never_sent() {
 }
 
 #[test]
+fn older_kernels_drop_a_half_open_request_for_any_reset_in_its_window() {
+    let violation = "in SYN-RECEIVED: nothing leads to LISTEN; rules rst-1";
+    departs_in_older_kernels("half_open_reset_in_window", violation, |pair| {
+        unheard(pair, Side::B);
+        pair.call(Side::B, Call::listen(Pair::CONFIG));
+        pair.inject(Side::B, Segment::new(Flags::SYN, 100, 0));
+        pair.inject(Side::B, Segment::new(Flags::RST, 102, 0));
+        Side::B
+    });
+}
+
+#[test]
+fn older_kernels_send_although_the_window_was_closed_by_a_segment_of_the_same_number() {
+    let violation = "in ESTABLISHED: text beyond the window: 0 octets fit; rules send-5";
+    departs_in_older_kernels("closed_window_ignored", violation, |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).window(1_000));
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).window(0));
+        pair.call(Side::A, Call::send(10));
+        Side::A
+    });
+}
+
+#[test]
 fn older_kernels_challenge_the_crossing_syn_ack() {
     departs_in_older_kernels(
         "figure_7",

@@ -14,10 +14,13 @@ use super::{
 };
 
 /// The scenario that tells, and the deviation that one of its steps then shows.
-const TELLING: [(&str, DeviationId); 3] = [
+const TELLING: [(&str, DeviationId); 6] = [
     ("open/crossing", DeviationId::CrossedSynAckChallenged),
     ("numbers/ack-too-new", DeviationId::UnsentAckUnanswered),
     ("close/fin-old-ack", DeviationId::OldAckRefused),
+    ("reset/half-open-reset-in-window", DeviationId::HalfOpenResetInWindow),
+    ("numbers/window-closed-by-same-number", DeviationId::ClosedWindowIgnored),
+    ("numbers/text-at-edge-acks", DeviationId::TextAtEdgeCounts),
 ];
 
 /// The habits of the running kernel. Where a scenario could not be played to its end it has told nothing, and the kernel is

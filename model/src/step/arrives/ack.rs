@@ -143,7 +143,8 @@ impl Step<'_> {
             return later || same && snd.wl2.le(segment.ack);
         }
         let window = self.segment_window(segment);
-        acknowledges || later || same && (window > snd.wnd || window == 0)
+        let closes = window == 0 && !self.profile.closed_window_ignored;
+        acknowledges || later || same && (window > snd.wnd || closes)
     }
 
     /// Linux: text in order with nothing new beside it takes the fast path, which notes its number unseen

@@ -14,7 +14,11 @@ impl Step<'_> {
         let behind_held = self.profile.reset_behind_held
             && self.tcb.agreed.sack
             && self.tcb.rcv.held.end() == Some(segment.seq);
-        let exact = segment.seq == self.tcb.rcv.nxt || self.is_reset_before_fin(segment) || behind_held;
+        let of_request = self.profile.half_open_reset_in_window
+            && self.tcb.state == State::SynReceived
+            && self.tcb.origin == Origin::Passive;
+        let exact =
+            segment.seq == self.tcb.rcv.nxt || self.is_reset_before_fin(segment) || behind_held || of_request;
         if self.profile.rfc5961_rst && !exact {
             self.take(Rule::Rst1);
             if !(self.profile.time_wait_unchallenged && self.tcb.state == State::TimeWait) {

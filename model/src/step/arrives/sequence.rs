@@ -57,7 +57,8 @@ impl Step<'_> {
         let request = self.profile.half_open_requests
             && self.tcb.state == State::SynReceived
             && self.tcb.origin == Origin::Passive;
-        if !request || segment.has(Flags::RST) {
+        let reset = segment.has(Flags::RST);
+        if !request || reset && !self.profile.half_open_reset_in_window {
             return Flow::Go;
         }
         if self.is_own_syn_again(segment) {
@@ -92,7 +93,7 @@ impl Step<'_> {
                 State::CloseWait | State::LastAck => !rcv.reader_gone,
                 _ => false,
             };
-        let occupied = rcv.readable > 0 || fin_waits;
+        let occupied = !self.profile.text_at_edge_counts && (rcv.readable > 0 || fin_waits);
         let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
         if end.lt(rcv.last_ack)

@@ -23,7 +23,7 @@ use crate::audit::{
     account::{Account, Ports, now},
     conditions::Conditions,
     report::model::Family,
-    scenario::{Action, Alternative, Awaited, Call, Script, Step},
+    scenario::{Action, Alternative, Awaited, Call, Script, Setting, Step},
     stream::Stream,
     world::{self, Addresses, World, WorldError, addresses},
 };
@@ -138,8 +138,10 @@ impl<'a> Player<'a> {
     fn new(script: &'a Script, family: Family, stream: &Stream) -> Result<Self, PlayError> {
         let world = World::new()?;
         let account = Account::new(stream, world.cookie);
-        for (name, value) in &script.sysctls {
-            world.sysctls.set(name, value)?;
+        for Setting { name, value, needed } in &script.sysctls {
+            if *needed || world.sysctls.get(name).is_some() {
+                world.sysctls.set(name, value)?;
+            }
         }
         let connects = |place| {
             script.steps.iter().any(|step| {
