@@ -208,6 +208,20 @@ fn older_kernels_send_although_the_window_was_closed_by_a_segment_of_the_same_nu
 }
 
 #[test]
+fn older_kernels_look_at_the_ack_of_text_at_the_edge_while_other_text_waits() {
+    let violation = "in FIN-WAIT-1: nothing leads to FIN-WAIT-2; rules seq-3";
+    departs_in_older_kernels("text_at_edge_counts", violation, |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).text(10));
+        unheard(pair, Side::A);
+        pair.call(Side::A, Call::CLOSE);
+        let rcv = pair.end(Side::A).tcb.rcv;
+        pair.inject(Side::A, Segment::new(Flags::ACK, (rcv.nxt + rcv.wnd).0, 102).text(10));
+        Side::A
+    });
+}
+
+#[test]
 fn older_kernels_challenge_the_crossing_syn_ack() {
     departs_in_older_kernels(
         "figure_7",
