@@ -70,7 +70,9 @@ impl Step<'_> {
         let unacceptable = acknowledges == 0 || acknowledges > self.tcb.snd.nxt - self.tcb.snd.una;
         if segment.has(Flags::ACK) && unacceptable {
             self.take(Rule::Ack3);
-            self.reset(segment);
+            if !reset {
+                self.reset(segment);
+            }
             return Flow::Drop;
         }
         Flow::Go
