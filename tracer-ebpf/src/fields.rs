@@ -52,6 +52,7 @@ fields! {
     TimewaitSndNxt = "sock_common" "skc_tw_snd_nxt" 4 optional;
     NetCookie = "net" "net_cookie" 8 optional_plain;
     NetInum = "net" "ns.inum" 4 required;
+    FastOpenSysctl = "net" "ipv4.sysctl_tcp_fastopen" 4 optional;
     Owned = "sock" "sk_lock.owned" 4 required;
     Protocol = "sock" "sk_protocol" 2 required;
     Err = "sock" "sk_err" 4 required;

@@ -15,7 +15,7 @@ pub mod uapi;
 pub use caller::{CALLER_FUNCTIONS, Caller};
 pub use fields::{FIELDS, Field, MISSING, Source};
 pub use hooks::{COPIES, Hook, Outcome};
-pub use record::{Record, bits, repair, request_flag};
+pub use record::{Record, bits, fast_open, repair, request_flag};
 pub use settings::{
     ACKED_BIT_GLOBAL, ASLEEP_MAP, CALLERS_GLOBAL, COPIES_GLOBAL, COUNTS_MAP, HAS_COOKIES_GLOBAL,
     OFFSETS_GLOBAL, ORPHANS_MAP, RECORD_VERSION, REPAIR_BIT_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP,

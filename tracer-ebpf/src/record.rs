@@ -149,6 +149,17 @@ pub mod repair {
     pub const OFF: u64 = 2;
 }
 
+/// Meaning of [`Record::detail`] for a child that is announced (LISTEN > SYN_RECV): whether Fast Open can have made it.
+/// 0: not known.
+pub mod fast_open {
+    /// Listeners of its namespace may take Fast Open (bit 1 of `net.ipv4.tcp_fastopen`).
+    pub const POSSIBLE: u64 = 1;
+    /// They take none.
+    pub const OFF: u64 = 2;
+    /// That bit.
+    pub const SERVER_ENABLE: u32 = 1 << 1;
+}
+
 /// Meaning of [`Record::sock_flags`] for a request whose timer ends without a child.
 pub mod request_flag {
     /// `inet_request_sock.acked`: the last ACK of the handshake has come, and was put off.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::linux::{Evidence, LinuxState, Owner, ResetReason, SocketError, Transition};
-use tracer_ebpf::{Caller, Hook, Record, SWEEP_COPY, bits, repair, request_flag, uapi};
+use tracer_ebpf::{Caller, Hook, Record, SWEEP_COPY, bits, fast_open, repair, request_flag, uapi};
 
 use crate::{
     event::{Event, Family, Flow, RequestEnd, SocketId, Task, TimerAction, What},
@@ -127,6 +127,7 @@ const fn request_end(record: &Record, caller: Caller) -> RequestEnd {
 
 fn evidence(record: &Record) -> Evidence {
     let flag = |bit| record.sock_flags & bit != 0;
+    let is_announced = (record.from, record.to) == (uapi::tcp_state::LISTEN, uapi::tcp_state::SYN_RECV);
     Evidence {
         owner: Some(if record.bits & bits::OWNED == 0 { Owner::Softirq } else { Owner::User }),
         error: socket_error(record.err),
@@ -147,11 +148,16 @@ fn evidence(record: &Record) -> Evidence {
         retransmits: record.retransmits,
         is_mptcp: record.bits & bits::MPTCP != 0,
         repair: match record.detail {
-            repair::ON => Some(true),
-            repair::OFF => Some(false),
+            repair::ON if !is_announced => Some(true),
+            repair::OFF if !is_announced => Some(false),
             _ => None,
         },
-        fast_open: Some(record.bits & bits::FAST_OPEN != 0),
+        fast_open: match record.detail {
+            // It is made the child's before it is a Fast Open child's.
+            fast_open::OFF if is_announced => Some(false),
+            _ if is_announced => None,
+            _ => Some(record.bits & bits::FAST_OPEN != 0),
+        },
     }
 }
 

@@ -17,7 +17,10 @@ use std::path::PathBuf;
 
 use hashbrown::HashMap;
 
-pub use self::clerk::{Clerk, DEFAULT_INTERVAL};
+pub use self::{
+    clerk::{Clerk, DEFAULT_INTERVAL},
+    news::News,
+};
 use crate::{
     kernel::readings::Reading,
     ledger::{Counts, GROWING, KernelCounter},
@@ -122,8 +125,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// SYN cookies that failed since the last report, by the kernel's count: no tracepoint shows them.
     pub cookies_failed: u64,
-    /// Counters whose difference in some namespace has come, or has grown, since the last report.
-    pub news: Vec<KernelCounter>,
+    /// What the last report did not have.
+    pub news: Vec<News>,
 }
 
 impl Report {

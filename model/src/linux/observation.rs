@@ -100,7 +100,8 @@ pub struct Evidence {
     /// `TCP_REPAIR` is on.
     pub repair: Option<bool>,
     /// Fast Open is under way: our SYN carried data (`syn_data`), or the child waits for the handshake's last ACK
-    /// (`fastopen_rsk`). The kernel clears the latter just before SYN_RECV > ESTABLISHED.
+    /// (`fastopen_rsk`). The kernel clears the latter just before SYN_RECV > ESTABLISHED, and sets it after LISTEN > SYN_RECV:
+    /// there it is known only where no listener takes Fast Open.
     pub fast_open: Option<bool>,
 }
 

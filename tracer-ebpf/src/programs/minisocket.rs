@@ -7,7 +7,7 @@ use tracer_ebpf::{Field, MISSING, Record, bits, request_flag, uapi};
 
 use super::{
     kernel::{self, probe},
-    maps::{ORPHANS, acked_bit, offset, timewait_timer},
+    maps::{ORPHANS, acked_bit, has_cookies, offset, timewait_timer},
     socket::{put_v4, stay},
 };
 
@@ -26,10 +26,11 @@ pub fn retransmits(request: u64) -> u8 {
     probe(request, Field::RequestRetrans)
 }
 
-/// The socket's cookie; 0 when nobody has asked for one in its life.
+/// The socket's cookie; 0 when nobody has asked for one in its life, and where full sockets have none either: there
+/// whoever lists sockets (ss) gives them one in the middle of their life.
 #[inline(always)]
 pub fn cookie(minisocket: u64) -> u64 {
-    probe(minisocket, Field::Cookie)
+    if has_cookies() == 0 { 0 } else { probe(minisocket, Field::Cookie) }
 }
 
 /// TIME_WAIT or FIN_WAIT2, of a timewait minisocket.
@@ -85,6 +86,12 @@ impl Copied {
         Self { address, bytes: room.cast(), size: if failed { 0 } else { size } }
     }
 
+    /// As [`cookie`].
+    #[inline(always)]
+    pub fn cookie(&self) -> u64 {
+        if has_cookies() == 0 { 0 } else { self.load(Field::Cookie) }
+    }
+
     /// A field of it; where a kernel keeps the field further behind, it is asked for alone.
     #[inline(always)]
     pub fn load<T: Copy + Default>(&self, field: Field) -> T {
@@ -122,7 +129,7 @@ impl Copied {
 pub fn fill(record: &mut Record, minisocket: &Copied, kind: Minisocket) {
     record.socket = minisocket.address;
     record.bits = bits::MINISOCKET;
-    record.cookie = minisocket.load(Field::Cookie);
+    record.cookie = minisocket.cookie();
     record.netns = netns(minisocket.load(Field::Net));
     record.protocol = uapi::IPPROTO_TCP;
     record.family = minisocket.load(Field::Family);

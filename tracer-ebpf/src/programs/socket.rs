@@ -42,11 +42,15 @@ pub fn tcp_sock(sock: Kernel) -> Kernel {
 /// The namespace's cookie, or its inode number where a kernel has no such cookie.
 #[inline(always)]
 pub fn netns(sock: Kernel) -> u64 {
-    let net: Kernel = load_or_zero_pointer(sock, Field::Net);
-    if net.is_null() {
-        return 0;
-    }
+    let Some(net) = net(sock) else { return 0 };
     load(net, Field::NetCookie).unwrap_or_else(|| u64::from(load_or_zero::<u32>(net, Field::NetInum)))
+}
+
+/// Its `struct net`.
+#[inline(always)]
+pub fn net(sock: Kernel) -> Option<Kernel> {
+    let net: Kernel = load_or_zero_pointer(sock, Field::Net);
+    (!net.is_null()).then_some(net)
 }
 
 /// Puts an IPv4 address, in network byte order, into the record's sixteen bytes.

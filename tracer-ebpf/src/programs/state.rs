@@ -1,15 +1,15 @@
 //! `sock:inet_sock_set_state` and `tcp:tcp_destroy_sock`: the life of a full socket.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::{Field, Hook, Outcome, repair, uapi::tcp_state};
+use tracer_ebpf::{Field, Hook, Outcome, fast_open, repair, uapi::tcp_state};
 
 use super::{
     copies,
     emit::emit,
-    kernel::{Kernel, load_bit, load_or_zero},
+    kernel::{Kernel, load, load_bit, load_or_zero},
     maps::{count, note_clone, repair_bit},
     once::{Firing, claim},
-    socket::{cookie, fill, life, stay, tcp_sock},
+    socket::{self, cookie, fill, life, stay, tcp_sock},
 };
 
 copies!("tp_btf/inet_sock_set_state", state: state_0 = 0, state_1 = 1, state_2 = 2, state_3 = 3);
@@ -42,8 +42,14 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
             fill(record, tcp, cookie);
             record.from = from as u8;
             record.to = to as u8;
-            // Only there it makes a difference.
-            if to == i32::from(tcp_state::CLOSE) || to == i32::from(tcp_state::ESTABLISHED) {
+            // Only there they make a difference.
+            if is_clone {
+                record.detail = match takes_fast_open(tcp) {
+                    Some(true) => fast_open::POSSIBLE,
+                    Some(false) => fast_open::OFF,
+                    None => 0,
+                };
+            } else if to == i32::from(tcp_state::CLOSE) || to == i32::from(tcp_state::ESTABLISHED) {
                 record.detail = match load_bit(tcp, repair_bit()) {
                     Some(true) => repair::ON,
                     Some(false) => repair::OFF,
@@ -58,6 +64,13 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
 #[inline(always)]
 fn is_clone(from: i32, to: i32) -> bool {
     from == i32::from(tcp_state::LISTEN) && to == i32::from(tcp_state::SYN_RECV)
+}
+
+/// Whether listeners of the socket's namespace may take Fast Open (tcp_try_fastopen).
+#[inline(always)]
+fn takes_fast_open(tcp: Kernel) -> Option<bool> {
+    let switches: u32 = load(socket::net(tcp)?, Field::FastOpenSysctl)?;
+    Some(switches & fast_open::SERVER_ENABLE != 0)
 }
 
 /// `tcp_destroy_sock(struct sock *sk)`, from `tcp_v4_destroy_sock()`: every full TCP socket ends here.

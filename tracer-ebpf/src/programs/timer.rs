@@ -60,7 +60,7 @@ fn timer(context: &BtfTracePointContext, hook: Hook) {
     if matches!(kind, Minisocket::Timewait) {
         let substate: u8 = minisocket.load(Field::TimewaitSubstate);
         if matches!(hook, Hook::TimerStart) && substate == tcp_state::FIN_WAIT2 {
-            minisocket::watch(address, minisocket.load(Field::Cookie));
+            minisocket::watch(address, minisocket.cookie());
         } else {
             was_orphan = minisocket::unwatch(address);
         }

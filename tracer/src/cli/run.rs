@@ -30,7 +30,7 @@ use crate::{
     },
     ledger::KernelCounter,
     pipeline::{self, Config, Sinks, State},
-    reconcile::{Comparison, DEFAULT_INTERVAL, Report},
+    reconcile::{DEFAULT_INTERVAL, News, Report},
     sink::{
         Metrics, Violations,
         recording::{CreateError, Parts, Recorded, Rotation, Selection, Tape, WriteError, Written},
@@ -169,7 +169,7 @@ async fn agent(
         ring_bytes: u64::from(args.kernel.options().ring_bytes),
         max_sockets: args.max_sockets as u64,
         inquiries,
-        differences: Vec::new(),
+        problems: Vec::new(),
         web: Some((listeners, site)),
         stop: stop.clone(),
         server: None,
@@ -199,8 +199,8 @@ struct Agent {
     max_sockets: u64,
     /// Scrapes that wait for what is only told when somebody asks.
     inquiries: Inquiries,
-    /// What the last comparison with the kernel's counters found, so that a change is said once.
-    differences: Vec<String>,
+    /// Why the last comparison could not read the kernel's counters somewhere, so that it is said once.
+    problems: Vec<String>,
     web: Option<(Vec<TcpListener>, Arc<Site>)>,
     stop: watch::Receiver<bool>,
     server: Option<JoinHandle<()>>,
@@ -274,14 +274,16 @@ impl Sinks for Agent {
                 self.metrics.kernel_difference(counter, difference);
             }
         }
-        report.news.iter().for_each(|counter| self.metrics.differs(*counter));
+        for news in &report.news {
+            self.metrics.differs(news.counter);
+            log::warn!("{}", sentence(news));
+        }
         self.metrics.cookies_failed(report.cookies_failed);
         self.metrics.compared();
-        let differences = sentences(report);
-        for news in differences.iter().filter(|difference| !self.differences.contains(*difference)) {
-            log::warn!("{news}");
+        for problem in report.problems.iter().filter(|problem| !self.problems.contains(*problem)) {
+            log::warn!("{problem}");
         }
-        self.differences = differences;
+        self.problems.clone_from(&report.problems);
     }
 
     fn batch_end(&mut self, state: &State<'_>) -> ControlFlow<()> {
@@ -338,23 +340,15 @@ fn tell(recorded: Result<Recorded, WriteError>) {
     }
 }
 
-/// What a comparison found wrong.
-fn sentences(report: &Report) -> Vec<String> {
-    let mut sentences = report.problems.clone();
-    for compared in &report.namespaces {
-        for (counter, comparison) in KernelCounter::ALL.into_iter().zip(compared.counters) {
-            if let Some(Comparison { difference, .. }) = comparison.filter(|found| found.difference != 0) {
-                let (section, name) = counter.source();
-                sentences.push(format!(
-                    "our {} and the kernel's ({section}: {name}) differ by {difference:+} in {}; `tcp-tracer doctor \
-                     --reconcile` says what that means",
-                    counter.name(),
-                    compared.path.display()
-                ));
-            }
-        }
-    }
-    sentences
+/// A difference from the kernel's books, in a person's words.
+fn sentence(News { counter, difference, path }: &News) -> String {
+    let (section, name) = counter.source();
+    format!(
+        "our {} and the kernel's ({section}: {name}) differ by {difference:+} in {}; `tcp-tracer doctor --reconcile` says \
+         what that means",
+        counter.name(),
+        path.display()
+    )
 }
 
 /// Bytes of one record in the ring, its header included.

@@ -37,6 +37,9 @@ pub const fn without_field(field: Field) -> Option<&'static str> {
             "Network namespaces are told apart by inode number, which the kernel gives to a new namespace as soon as the \
              old one is gone."
         }
+        Field::FastOpenSysctl => {
+            "A server's handshake by Fast Open is told from one by SYN cookie by the time that it takes."
+        }
         Field::Window => "The window that the peer offers is not recorded.",
         Field::Srtt => "Round-trip times are not recorded.",
         Field::IsMptcp => {

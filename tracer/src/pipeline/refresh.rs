@@ -54,8 +54,9 @@ impl Refresh {
         if self.losses.is_some() || self.sweeps.is_under_way() { self.sweeps.next() } else { u64::MAX }
     }
 
-    /// True when the kernel's books tell of events that no hook has shown, and no loss that was counted explains it.
-    fn are_unseen(&mut self, report: &Report, visible: Hooks) -> bool {
+    /// Takes note of a comparison with the kernel's books. True when it tells of events that no hook has shown, and no loss
+    /// that was counted explains it.
+    fn compared(&mut self, report: &Report, visible: Hooks) -> bool {
         // The loss may lie before a comparison that it was too late for, and was counted up to a second after it.
         let since = std::mem::replace(&mut self.compared, report.begun).saturating_sub(super::COUNT_INTERVAL);
         let is_explained = self.counted >= since || !LIVES.iter().all(|hook| visible.has(*hook));
@@ -74,7 +75,7 @@ impl Work {
     /// A difference from the kernel's books that stays is a loss as well, though nothing counted it: the kernel has not run
     /// the programs. (One was seen that runs none while its init process is on the CPU, softirqs included.)
     pub(super) fn heed(&mut self, report: &Report, visible: Hooks, sinks: &mut impl Sinks) {
-        if !self.refresh.are_unseen(report, visible) {
+        if !self.refresh.compared(report, visible) {
             return;
         }
         let now = now();
@@ -121,33 +122,34 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::KernelCounter;
+    use crate::{ledger::KernelCounter, reconcile::News};
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn report(begun: u64, news: &[KernelCounter]) -> Report {
-        Report { begun, news: news.to_vec(), ..Report::default() }
+    fn report(begun: u64, differs: Option<KernelCounter>) -> Report {
+        let news = differs.map(|counter| News { counter, difference: -1, path: "/proc/1/ns/net".into() });
+        Report { begun, news: news.into_iter().collect(), ..Report::default() }
     }
 
     #[test]
     fn a_difference_that_no_loss_explains_was_never_seen() {
         let mut refresh = Refresh::default();
-        assert!(!refresh.are_unseen(&report(100 * SECOND, &[]), Hooks::all()), "nothing differs");
-        assert!(refresh.are_unseen(&report(105 * SECOND, &[KernelCounter::Timewait]), Hooks::all()));
+        assert!(!refresh.compared(&report(100 * SECOND, None), Hooks::all()), "nothing differs");
+        assert!(refresh.compared(&report(105 * SECOND, Some(KernelCounter::Timewait)), Hooks::all()));
     }
 
     #[test]
     fn what_was_counted_as_lost_explains_a_difference_of_the_next_two_comparisons() {
         let mut refresh = Refresh::default();
-        refresh.are_unseen(&report(100 * SECOND, &[]), Hooks::all());
+        refresh.compared(&report(100 * SECOND, None), Hooks::all());
         refresh.lost(Hook::State, 103 * SECOND);
-        assert!(!refresh.are_unseen(&report(105 * SECOND, &[KernelCounter::CurrEstab]), Hooks::all()));
-        assert!(refresh.are_unseen(&report(110 * SECOND, &[KernelCounter::CurrEstab]), Hooks::all()));
+        assert!(!refresh.compared(&report(105 * SECOND, Some(KernelCounter::CurrEstab)), Hooks::all()));
+        assert!(refresh.compared(&report(110 * SECOND, Some(KernelCounter::CurrEstab)), Hooks::all()));
     }
 
     #[test]
     fn a_missing_hook_explains_everything() {
         let visible = Hooks::all().without(Hook::TimerCancel);
-        assert!(!Refresh::default().are_unseen(&report(100 * SECOND, &[KernelCounter::Timewait]), visible));
+        assert!(!Refresh::default().compared(&report(100 * SECOND, Some(KernelCounter::Timewait)), visible));
     }
 }

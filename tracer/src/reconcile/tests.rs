@@ -207,21 +207,20 @@ fn a_difference_is_looked_at_four_times_before_it_is_told() {
 
 #[test]
 fn a_difference_is_news_when_it_comes_and_when_it_grows() {
-    const NONE: &[KernelCounter] = &[];
-    const OPENS: &[KernelCounter] = &[KernelCounter::ActiveOpens];
+    let opens = |difference| vec![(KernelCounter::ActiveOpens, difference)];
     let mut host = Host::new();
     let mut news = |kernel, ours| {
         host.opens(kernel, ours);
-        host.next().0.news
+        host.next().0.news.iter().map(|news| (news.counter, news.difference)).collect::<Vec<_>>()
     };
-    assert_eq!(news(0, 0), NONE);
-    assert_eq!(news(2, 0), OPENS, "two were not seen");
-    assert_eq!(news(5, 5), NONE, "nothing new");
-    assert_eq!(news(1, 0), OPENS, "a third one");
-    assert_eq!(news(0, 2), NONE, "less");
-    assert_eq!(news(0, 2), OPENS, "now we have too many");
-    assert_eq!(news(1, 0), NONE, "none");
-    assert_eq!(news(1, 0), OPENS, "and again");
+    assert_eq!(news(0, 0), []);
+    assert_eq!(news(2, 0), opens(-2), "two were not seen");
+    assert_eq!(news(5, 5), [], "nothing new");
+    assert_eq!(news(1, 0), opens(-3), "a third one");
+    assert_eq!(news(0, 2), [], "less");
+    assert_eq!(news(0, 2), opens(1), "now we have too many");
+    assert_eq!(news(1, 0), [], "none");
+    assert_eq!(news(1, 0), opens(-1), "and again");
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct Connection {
     pub(super) opening: bool,
     /// Why `opened` is not known although the request was seen.
     pub(super) untimed: Option<Untimed>,
+    /// Fast Open may have made this child.
+    pub(super) may_be_fast_open: bool,
     /// `since` is when the state was entered.
     pub(super) entered: bool,
     /// SOCK_DEAD at the previous transition.
@@ -108,6 +110,7 @@ impl Connection {
             timewait_created: None,
             last_copy: 0,
             request_seen: false,
+            may_be_fast_open: false,
             opening: false,
             untimed: None,
             entered: false,

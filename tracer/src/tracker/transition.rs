@@ -39,6 +39,7 @@ struct Attempt {
     untimed: Option<Untimed>,
     adopted: bool,
     hole: Option<Inconclusive>,
+    may_be_fast_open: bool,
     /// The child was cloned in the same softirq.
     same_softirq: bool,
     since: u64,
@@ -141,7 +142,7 @@ impl Tracker {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let (left, family, netns) = (connection.state, connection.family(), connection.netns);
         if born {
-            begin_life(connection, event, transition);
+            begin_life(connection, event, transition, evidence);
         } else if !continuous {
             forget_facts(connection);
             connection.opening = opening;
@@ -153,6 +154,7 @@ impl Tracker {
             untimed: connection.untimed,
             adopted: connection.adopted,
             hole,
+            may_be_fast_open: connection.may_be_fast_open,
             same_softirq,
             since: connection.since,
         };
@@ -328,7 +330,11 @@ impl Tracker {
         if role == Role::Client || !requests_seen {
             return Untimed::LostEvent;
         }
-        // Without a request it was a SYN cookie or Fast Open. Only a Fast Open child lives on its own before the
+        // Without a request it was a SYN cookie or Fast Open.
+        if !attempt.may_be_fast_open {
+            return Untimed::SynCookie;
+        }
+        // Only a Fast Open child lives on its own before the
         // handshake's last ACK: accepted, with data in either direction, or simply longer than one softirq.
         let lived = !attempt.same_softirq || event.time.saturating_sub(attempt.since) >= ONE_SOFTIRQ;
         let used = evidence.has_user_socket == Some(true)
@@ -361,7 +367,7 @@ impl Connection {
     }
 }
 
-fn begin_life(connection: &mut Connection, event: &Event, transition: Transition) {
+fn begin_life(connection: &mut Connection, event: &Event, transition: Transition, evidence: &Evidence) {
     let Connection { key, netns, story, .. } = *connection;
     let fresh = Connection::new(key, netns, &event.flow, connection.state, event.time);
     *connection = Connection { story, ..fresh };
@@ -374,6 +380,7 @@ fn begin_life(connection: &mut Connection, event: &Event, transition: Transition
         SynRecv => {
             connection.origin = Some(Origin::Passive);
             connection.opening = true;
+            connection.may_be_fast_open = evidence.fast_open != Some(false);
         }
         _ => {}
     }

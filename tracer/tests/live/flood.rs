@@ -11,7 +11,7 @@ use std::{
 use crate::support::{
     agent::Agent,
     books::Moment,
-    counters,
+    counters::{self, Host},
     forge::{ACK, Forger, SYN, Segment},
     guest::share,
     namespace::Namespace,
@@ -105,14 +105,22 @@ fn flood(cookies: bool) {
     assert_eq!(untimed("syncookie"), received);
     assert_eq!(received, if cookies { REAL } else { 0 });
     let timed = change.ours("tcptracer_handshake_duration_seconds_count", &[("role", "server")]);
-    assert_eq!(timed, REAL, "real connections are timed");
+    let why = change.changed("tcptracer_handshakes_untimed_total");
+    assert_eq!(timed, REAL, "real connections are timed; not: {why:?}");
     until(Duration::from_secs(90), || {
         // While nothing happens the agent is in no hurry to compare.
         drop(TcpStream::connect(agent.address));
         let metrics = agent.metrics();
         let told = metrics.count("tcptracer_handshakes_total", &[("result", "cookie_failed")])
             - start.metrics.count("tcptracer_handshakes_total", &[("result", "cookie_failed")]);
-        if told == failed { Ok(()) } else { Err(format!("{told} failed cookies, {failed} by the kernel")) }
+        let counted =
+            Host::read().sum("TcpExt.SyncookiesFailed") - start.kernel.sum("TcpExt.SyncookiesFailed");
+        let here = counters::of(&namespace)["TcpExt.SyncookiesFailed"];
+        if told == counted {
+            Ok(())
+        } else {
+            Err(format!("{told} failed cookies, {counted} by the kernel; {here} here, where {failed} were"))
+        }
     });
     assert_eq!(failed, if cookies { 25 } else { 0 });
 

@@ -1,13 +1,13 @@
 //! Each way in which a handshake can end, made on purpose, lands in its own series and in no other.
 
 use std::{
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read},
     net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
+use rustix::net::{AddressFamily, SendFlags, SocketType, bind, connect, ipproto, sendto, socket};
 
 use crate::support::{
     agent::Agent,
@@ -38,7 +38,7 @@ impl Bench {
     /// ended by a segment.
     fn expect(&mut self, expected: &[(&str, &str, i64)], scenario: impl Fn(&Namespace)) -> i64 {
         let Self { namespace, agent } = self;
-        let [start, end] = books::alone(agent, namespace, || scenario(namespace));
+        let [start, end] = books::alone(agent, namespace, |_| scenario(namespace));
         let change = end.since(&start);
         change.assert_healthy();
         for (role, result, count) in expected {
@@ -229,4 +229,48 @@ fn connect_from(here: SocketAddrV4, there: SocketAddrV4) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP))?;
     bind(&socket, &here)?;
     Ok(connect(&socket, &there)?)
+}
+
+/// A client whose SYN carries its text.
+fn early(listener: &TcpListener) {
+    let address = listener.local_addr().expect("the listener's address");
+    let client = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).expect("a socket");
+    let fast_open = SendFlags::from_bits_retain(libc::MSG_FASTOPEN.cast_unsigned());
+    assert_eq!(sendto(&client, b"early", fast_open, &address).expect("a SYN with text"), 5);
+    let mut server = listener.accept().expect("the child").0;
+    server.read_exact(&mut [0; 5]).expect("the text");
+}
+
+fn plain(listener: &TcpListener) {
+    let client = TcpStream::connect(listener.local_addr().expect("the listener's address"));
+    drop((client.expect("a connection"), listener.accept().expect("its other end")));
+}
+
+#[test]
+fn without_a_request_a_server_was_opened_by_fast_open_or_by_a_syn_cookie() {
+    let Some(_turn) = turn(&[]) else { return };
+    let namespace = Namespace::new();
+    let mut agent = Agent::start();
+    // Every SYN is answered with a cookie; then clients and all listeners use Fast Open, and none asks for its cookie.
+    for (cookies, fast_open, open, kernel, causes) in [
+        ("2", "1", plain as fn(&TcpListener), "TcpExt.SyncookiesRecv", [("syncookie", 5), ("fastopen", 0)]),
+        ("0", "1543", early, "TcpExt.TCPFastOpenPassive", [("syncookie", 0), ("fastopen", 5)]),
+    ] {
+        namespace.sysctl("net/ipv4/tcp_syncookies", cookies);
+        namespace.sysctl("net/ipv4/tcp_fastopen", fast_open);
+        // When it begins to listen it looks up what is for every listener.
+        let listener = namespace.enter(|| TcpListener::bind(Family::Ipv4.loopback()).expect("a listener"));
+        let [start, end] = books::alone(&mut agent, &namespace, |_| {
+            namespace.enter(|| (0..5).for_each(|_| open(&listener)));
+        });
+        let change = end.since(&start);
+        change.assert_healthy();
+        assert_eq!(change.kernel(kernel), 5, "by the kernel's own count");
+        let untimed = |cause| {
+            change.ours("tcptracer_handshakes_untimed_total", &[("role", "server"), ("cause", cause)])
+        };
+        let why = change.changed("tcptracer_handshakes_untimed_total");
+        assert_eq!(causes.map(|(cause, _)| (cause, untimed(cause))), causes, "{why:?}");
+        assert_eq!(change.handshakes("server", "established"), 5);
+    }
 }

@@ -22,7 +22,7 @@ fn a_thousand_connections_of_curl_to_nginx_are_complete_conforming_and_counted_t
     let nginx = Nginx::start(&namespace);
     let mut agent = Agent::start();
 
-    let [start, end] = books::alone(&mut agent, &namespace, || {
+    let [start, end] = books::alone(&mut agent, &namespace, |_| {
         for family in [Family::Ipv4, Family::Ipv6] {
             assert_eq!(nginx.fetch(family, &format!("once?[1-{each}]")), (each, each));
             assert_eq!(kept(&nginx, family), (3 * each, each));

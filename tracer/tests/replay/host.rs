@@ -193,12 +193,20 @@ impl Host {
         child.evidence.has_user_socket = Some(false);
         child.state = Listen;
         self.goes(&mut child, SynRecv);
+        child.evidence.fast_open = Some(false);
         child.evidence.una = 5_001;
         child.evidence.nxt = 5_001;
         child.evidence.write_seq = 5_001;
         child.evidence.rcv_nxt = 1_001;
         child.evidence.copied_seq = 1_001;
         child
+    }
+
+    /// The same where listeners may take Fast Open: whether it was that is not known yet.
+    pub fn clone_child_or_fast_open(&mut self, listener: &Socket, flow: Flow) -> Socket {
+        let mut listener = listener.clone();
+        listener.evidence.fast_open = None;
+        self.clone_child(&listener, flow)
     }
 
     pub fn child_established(&mut self, child: &mut Socket) {

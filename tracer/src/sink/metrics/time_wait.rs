@@ -44,7 +44,8 @@ impl TimeWait {
         let ended = family::counters(
             registry,
             "time_wait_ended_total",
-            "TIME_WAIT minisockets that ended, by cause.",
+            "TIME_WAIT minisockets that ended, by cause; unknown: events of its life were lost, or it was stopped before a \
+             sweep had seen a FIN that came in the tick of its birth.",
             &["cause"],
         )?;
         let skipped = family::counters(

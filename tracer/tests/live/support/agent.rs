@@ -104,6 +104,24 @@ impl Agent {
         answer
     }
 
+    /// Does something that may take long on a thread of its own, and asks the agent now and then: it would close a connection
+    /// that says nothing, and another one is one that opens.
+    pub fn asked_during<T: Send>(&mut self, work: impl FnOnce() -> T + Send) -> T {
+        const OFTEN: Duration = Duration::from_secs(10);
+        thread::scope(|scope| {
+            let working = scope.spawn(work);
+            let mut asked = Instant::now();
+            while !working.is_finished() {
+                thread::sleep(Duration::from_millis(20));
+                if asked.elapsed() > OFTEN {
+                    self.get("/", "*/*");
+                    asked = Instant::now();
+                }
+            }
+            working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
     /// Sends a signal and waits for the end. Returns the exit status and how long it took.
     pub fn stop(mut self, signal: Signal) -> (ExitStatus, Duration) {
         let start = Instant::now();

@@ -93,11 +93,11 @@ pub fn agree_by_state(agent: &mut Agent) -> Result<(), String> {
 
 /// Runs `work` in a namespace until nobody else on the host used TCP meanwhile, three times at most: the agent counts for
 /// the whole host. Returns the moments before and after.
-pub fn alone(agent: &mut Agent, namespace: &Namespace, mut work: impl FnMut()) -> [Moment; 2] {
+pub fn alone(agent: &mut Agent, namespace: &Namespace, mut work: impl FnMut(&mut Agent)) -> [Moment; 2] {
     let mut others = Vec::new();
     for _ in 0..3 {
         let start = Moment::quiet(agent);
-        work();
+        work(agent);
         let end = Moment::quiet(agent);
         others = end.kernel.moved_elsewhere_since(&start.kernel, namespace);
         if end.kernel.same_namespaces(&start.kernel) && end.since(&start).adopted() != 0 {

@@ -38,7 +38,7 @@ pub struct Host(BTreeMap<u64, Counters>);
 impl Host {
     /// Reads them. Namespaces that only a file descriptor keeps alive are not found.
     pub fn read() -> Self {
-        Self(in_each_namespace(read))
+        Self(in_each_namespace(here))
     }
 
     /// The sum of one counter over all namespaces.
@@ -95,7 +95,7 @@ impl Host {
 
 /// The counters of one namespace.
 pub fn of(namespace: &Namespace) -> Counters {
-    namespace.enter(read)
+    namespace.enter(here)
 }
 
 /// Sockets by state, of every namespace of the host, as `/proc/net/tcp` lists them: minisockets by their substate.
@@ -123,7 +123,7 @@ pub fn sockets_here() -> BTreeMap<&'static str, u64> {
 }
 
 /// The counters of the thread's namespace.
-fn read() -> Counters {
+pub fn here() -> Counters {
     let mut counters = Counters::new();
     for file in ["snmp", "netstat"] {
         parse_tables(&net(file), &mut counters);
