@@ -42,7 +42,7 @@ pub struct Options {
     /// Run only the tests whose names contain one of these
     #[arg(long, value_name = "NAME", num_args = 1..)]
     test: Vec<String>,
-    /// Run only the tests that say most in some minutes
+    /// Run only the tests that say most in some minutes; with --audit only the short scenarios
     #[arg(long, conflicts_with_all = ["test", "fast_clock"])]
     quick: bool,
     /// Boot every kernel of the matrix
@@ -52,7 +52,7 @@ pub struct Options {
     #[arg(long)]
     fast_clock: bool,
     /// Audit each kernel instead, all scenarios and the matrix, and bring the reports to target/vm
-    #[arg(long, conflicts_with_all = ["test", "quick", "fast_clock", "types"])]
+    #[arg(long, conflicts_with_all = ["test", "fast_clock", "types"])]
     audit: bool,
     /// Show the matrix and what is in the cache, and boot nothing
     #[arg(long)]
@@ -136,7 +136,8 @@ fn run(options: &Options) -> Result<(), Error> {
     }
     fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
     let boots: Vec<bool> = if options.audit {
-        audit::audit(&store, &kernels, Duration::from_secs(options.limit), &folder)?
+        let limit = Duration::from_secs(options.limit);
+        audit::audit(&store, &kernels, audit::Extent { quick: options.quick, limit }, &folder)?
     } else {
         let boots = test(&store, &kernels, options, &folder)?;
         boots.iter().map(Boot::is_good).collect()

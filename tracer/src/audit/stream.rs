@@ -80,6 +80,7 @@ struct Subscriber {
 pub struct Subscription {
     shared: Arc<Shared>,
     cookie: u64,
+    since: u64,
     events: mpsc::Receiver<Event>,
 }
 
@@ -112,9 +113,10 @@ impl Stream {
     #[must_use]
     pub fn subscribe(&self, cookie: u64) -> Subscription {
         let (sender, events) = mpsc::channel();
-        let subscriber = Subscriber { events: sender, since: now() };
+        let since = now();
+        let subscriber = Subscriber { events: sender, since };
         lock(&self.shared.subscribers).insert(cookie, subscriber);
-        Subscription { shared: Arc::clone(&self.shared), cookie, events }
+        Subscription { shared: Arc::clone(&self.shared), cookie, since, events }
     }
 }
 
@@ -143,7 +145,11 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        lock(&self.shared.subscribers).remove(&self.cookie);
+        let mut subscribers = lock(&self.shared.subscribers);
+        // A world of later may have the same number already.
+        if subscribers.get(&self.cookie).is_some_and(|subscriber| subscriber.since == self.since) {
+            subscribers.remove(&self.cookie);
+        }
     }
 }
 

@@ -48,8 +48,17 @@ pub enum Error {
     Record { path: PathBuf, source: serde_json::Error },
 }
 
-/// What the audit of a guest does: all scenarios, the matrix, and so many random conversations. On the clock that runs
-/// fast nothing is late, however slow the machine is, and waiting takes no time.
+/// How much of an audit there is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// The short scenarios alone: without the matrix and the random conversations, which take most of the time.
+    pub quick: bool,
+    /// The longest that a boot may take.
+    pub limit: Duration,
+}
+
+/// So many random conversations in a whole audit. On the clock that runs fast nothing is late, however slow the machine is,
+/// and waiting takes no time.
 const RANDOM: &str = "400";
 
 /// Scenarios side by side: the long ones, which only wait, and a few more, which one processor has to serve.
@@ -70,7 +79,7 @@ struct Audit {
 }
 
 /// Audits these kernels, one after the other; says of each whether it gave a report without findings.
-pub fn audit(store: &Store, kernels: &[Kernel], limit: Duration, folder: &Path) -> Result<Vec<bool>, Error> {
+pub fn audit(store: &Store, kernels: &[Kernel], extent: Extent, folder: &Path) -> Result<Vec<bool>, Error> {
     let tree = super::record::tree();
     let mut audits = Vec::new();
     for arch in catalog::ARCHES {
@@ -86,14 +95,14 @@ pub fn audit(store: &Store, kernels: &[Kernel], limit: Duration, folder: &Path) 
             let place = place(folder, kernel);
             clear(&place)?;
             let initramfs = place.with_extension("cpio");
-            programs::assemble(&agent.load(script(&agent)), &userland, &image, &initramfs)?;
+            programs::assemble(&agent.load(script(&agent, extent.quick)), &userland, &image, &initramfs)?;
             let guest = Guest {
                 arch,
                 image: &image,
                 qemu: &qemu,
                 initramfs: &initramfs,
                 fast_clock: true,
-                limit,
+                limit: extent.limit,
                 console: &place.with_extension("console"),
             };
             let audit = boot(kernel, &image, &guest, &place);
@@ -176,9 +185,14 @@ fn clear(place: &Path) -> Result<(), file::Error> {
     fs::create_dir_all(place).map_err(failed("create", place))
 }
 
-fn script(agent: &Agent) -> String {
+fn script(agent: &Agent, quick: bool) -> String {
     let mut audit = Command::new(&agent.path);
-    audit.args(["audit", "--matrix", "--random", RANDOM, "--jobs", JOBS, "--output-dir", "/tmp/audit"]);
+    audit.args(["audit", "--jobs", JOBS, "--output-dir", "/tmp/audit"]);
+    if quick {
+        audit.arg("--quick");
+    } else {
+        audit.args(["--matrix", "--random", RANDOM]);
+    }
     let audit = command::line(&audit);
     let [begin, end] = FILES;
     // Through a pipe: on a terminal the audit would draw its progress. From then on the kernel keeps quiet unless it dies:
@@ -280,6 +294,17 @@ mod tests {
         assert_eq!(fs::read_to_string(place.join("report.json")).unwrap(), "{}");
         assert!(matches!(unpack("a word of the kernel\n", &place), Err(Error::Unpack(_))));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_quick_audit_leaves_the_matrix_out() {
+        let agent = Agent { path: "/w/tcp-tracer".into() };
+        let [quick, whole] = [true, false].map(|quick| script(&agent, quick));
+        assert!(
+            quick.contains("{ /w/tcp-tracer audit --jobs 24 --output-dir /tmp/audit --quick; echo $?"),
+            "{quick}"
+        );
+        assert!(whole.contains(" --output-dir /tmp/audit --matrix --random 400; echo $?"), "{whole}");
     }
 
     #[test]

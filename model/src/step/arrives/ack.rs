@@ -68,7 +68,7 @@ impl Step<'_> {
     }
 
     /// Older Linux: `tcp_ack` drops it, and who calls it on a connection gives no answer.
-    fn is_unsent_ack_unanswered(&self, ack: Seq) -> bool {
+    pub(super) fn is_unsent_ack_unanswered(&self, ack: Seq) -> bool {
         self.profile.unsent_ack_unanswered && self.tcb.state == State::Established && ack.gt(self.tcb.snd.nxt)
     }
 

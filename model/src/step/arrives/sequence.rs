@@ -13,7 +13,7 @@ impl Step<'_> {
     pub(super) fn check_sequence(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
         let rcv = self.tcb.rcv;
         // RFC 5961 judges a reset by SEG.SEQ alone: its text is only a diagnosis (SHLD-2).
-        let by_number_alone = segment.has(Flags::RST) && self.profile.rfc5961_rst;
+        let by_number_alone = segment.has(Flags::RST) && self.profile.rfc5961_rst && !self.takes_any_reset();
         if by_number_alone {
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::SYN | Flags::FIN));
         }
@@ -111,7 +111,8 @@ impl Step<'_> {
             }
         } else {
             // Nothing of it lies in the window: its ACK counts all the same.
-            if inside.seq_len() > 0 && end.le(rcv.nxt) {
+            let answered = !(segment.has(Flags::ACK) && self.is_unsent_ack_unanswered(segment.ack));
+            if inside.seq_len() > 0 && end.le(rcv.nxt) && answered {
                 self.acknowledge(Reply::Now);
             }
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::FIN));

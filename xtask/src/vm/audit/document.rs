@@ -11,8 +11,8 @@ use super::{
 const HEAD: &str = "# Audits of other kernels
 
 `cargo xtask vm --audit --document` boots stock Debian kernels in QEMU, runs `tcp-tracer audit` inside (all scenarios, the
-matrix, random conversations), brings each report to `target/vm`, and writes this page from what it kept of these and earlier
-runs (`kernels-audit.json`). Behind each kernel stands the commit that audited it. The guests' clock counts instructions, so
+matrix, random conversations; with `--quick` the short scenarios alone), brings each report to `target/vm`, and writes this
+page from what it kept of these and earlier runs (`kernels-audit.json`). Behind each kernel stands the commit that audited it. The guests' clock counts instructions, so
 that nothing is late there, however slow the emulation is.
 
 ";
@@ -44,18 +44,18 @@ fn table(audits: &[Record]) -> String {
                      | deviations | findings | commit |\n|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for record in audits {
-        let undecided = match record.undecided {
-            0 => String::new(),
-            some => format!(" ({some} inconclusive)"),
+        let conversations = match (record.quick, record.undecided) {
+            (true, _) => "not run".to_owned(),
+            (false, 0) => record.conversations.to_string(),
+            (false, some) => format!("{} ({some} inconclusive)", record.conversations),
         };
+        let cells = if record.quick { "not run".to_owned() } else { told(&record.cells) };
         table.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {}{undecided} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {cells} | {conversations} | {} | {} | {} |\n",
             name(record),
             record.package,
             verdicts(&record.requirements),
             told(&record.scenarios),
-            told(&record.cells),
-            record.conversations,
             record.deviations.len(),
             record.findings.len(),
             record.tree

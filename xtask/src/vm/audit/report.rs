@@ -16,6 +16,7 @@ pub struct Report {
     pub kernel: KernelName,
     pub started: String,
     pub duration_ms: u64,
+    pub settings: Settings,
     pub requirements: Vec<Requirement>,
     pub deviations: Vec<Deviation>,
     pub findings: Vec<Finding>,
@@ -27,6 +28,11 @@ pub struct Report {
 #[derive(Debug, Deserialize)]
 pub struct KernelName {
     pub release: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Settings {
+    pub quick: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -164,7 +170,10 @@ pub fn told(counts: &Counts) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "scenarios {}, cells {}", told(&self.scenarios()), told(&self.cells()))?;
+        write!(f, "scenarios {}", told(&self.scenarios()))?;
+        if self.matrix.is_some() {
+            write!(f, ", cells {}", told(&self.cells()))?;
+        }
         if let Some(random) = &self.random {
             write!(f, ", conversations {} ({} inconclusive)", random.conversations, random.inconclusive)?;
         }
@@ -183,6 +192,7 @@ pub mod tests {
     /// A report of two scenarios, three cells and two conversations.
     pub const REPORT: &str = r#"{
         "kernel": {"release": "6.1.0-56-cloud-amd64"}, "started": "2026-11-21T00:00:00Z", "duration_ms": 90000,
+        "settings": {"quick": false},
         "requirements": [{"verdict": "pass"}, {"verdict": "not_run"}],
         "deviations": [{"name": "time-wait-60s"}],
         "findings": [{"place": "open/a/ipv4:3", "expected": "kernel ACK", "seen": "RST", "rules": "-"}],
