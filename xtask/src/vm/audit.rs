@@ -94,7 +94,8 @@ pub fn audit(store: &Store, kernels: &[Kernel], extent: Extent, folder: &Path) -
             let image = store.kernel(kernel)?;
             let place = place(folder, kernel);
             clear(&place)?;
-            let initramfs = place.with_extension("cpio");
+            let beside = |ending| folder.join(format!("{}-{}-audit.{ending}", kernel.tag, kernel.arch));
+            let initramfs = beside("cpio");
             programs::assemble(&agent.load(script(&agent, extent.quick)), &userland, &image, &initramfs)?;
             let guest = Guest {
                 arch,
@@ -103,7 +104,7 @@ pub fn audit(store: &Store, kernels: &[Kernel], extent: Extent, folder: &Path) -
                 initramfs: &initramfs,
                 fast_clock: true,
                 limit: extent.limit,
-                console: &place.with_extension("console"),
+                console: &beside("console"),
             };
             let audit = boot(kernel, &image, &guest, &place);
             // It is as large as everything in the guest.
@@ -125,7 +126,7 @@ pub fn write_document(folder: &Path) -> Result<(), Error> {
     let docs = cargo::workspace().join("docs");
     let path = docs.join("kernels-audit.json");
     let Kept { mut audits, comparisons: mut documented } = record::read(&path)?;
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
         audits.extend(record::read::<Vec<Record>>(&entry.path().join(record::NAME))?);
     }
     let audits = record::latest(audits);
@@ -141,10 +142,10 @@ pub fn write_document(folder: &Path) -> Result<(), Error> {
         let are_here = places.iter().zip([old, new]).all(|(place, record)| {
             record::read::<Vec<Record>>(&place.join(record::NAME)).is_ok_and(|kept| kept.contains(record))
         });
-        if let (true, Some(host)) = (are_here, store::host()) {
+        if are_here {
             let agent = match &mut agent {
                 Some(agent) => agent,
-                none => none.insert(Agent::build(host)?),
+                none => none.insert(Agent::here()?),
             };
             let [older, newer] = &places;
             comparisons.push(compare(&agent.path, (older, newer), [old, new])?);

@@ -86,9 +86,16 @@ impl Tests {
 impl Agent {
     /// Builds it.
     pub fn build(arch: Arch) -> Result<Self, Error> {
-        let agent = ["build", "--package", "tracer", "--bin", "tcp-tracer"];
-        let built = build(arch, &[&agent[..], &FAST].concat())?;
+        let built = build(arch, &[&AGENT[..], &FAST].concat())?;
         Ok(Self { path: find(&built, is_agent, "agent")? })
+    }
+
+    /// Builds it for this machine, where nothing has to run in a guest.
+    pub fn here() -> Result<Self, Error> {
+        setup::for_build()?;
+        let mut build = cargo::cargo();
+        build.args(AGENT);
+        Ok(Self { path: find(&cargo::executables(&mut build)?, is_agent, "agent")? })
     }
 
     /// The guest runs this script, which knows the agent by its path here.
@@ -96,6 +103,8 @@ impl Agent {
         Load { own: vec![self.path.clone()], debian: vec!["busybox"], script }
     }
 }
+
+const AGENT: [&str; 5] = ["build", "--package", "tracer", "--bin", "tcp-tracer"];
 
 /// The audit judges thousands of conversations, and emulation makes that slow: what judges is optimised for speed.
 const FAST: [&str; 4] = [

@@ -234,7 +234,7 @@ fn folder_of(kernel: &Kernel) -> String {
 }
 
 /// This machine, where Debian builds QEMU for it.
-pub fn host() -> Option<Arch> {
+fn host() -> Option<Arch> {
     match std::env::consts::ARCH {
         "x86_64" => Some(Arch::X86_64),
         "aarch64" => Some(Arch::Aarch64),

@@ -41,6 +41,7 @@ pub struct Record {
     /// When it began by the guest's clock, as the report says it: what tells two reports apart.
     pub started: String,
     /// The short scenarios alone.
+    #[serde(default)]
     pub quick: bool,
     /// How long it took by the guest's clock.
     pub seconds: u64,
