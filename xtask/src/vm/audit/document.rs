@@ -12,8 +12,8 @@ const HEAD: &str = "# Audits of other kernels
 
 `cargo xtask vm --audit --document` boots stock Debian kernels in QEMU, runs `tcp-tracer audit` inside (all scenarios, the
 matrix, random conversations; with `--quick` the short scenarios alone), brings each report to `target/vm`, and writes this
-page from what it kept of these and earlier runs (`kernels-audit.json`). Behind each kernel stands the commit that audited it. The guests' clock counts instructions, so
-that nothing is late there, however slow the emulation is.
+page from what it kept of these and earlier runs (`kernels-audit.json`). Behind each kernel stands the commit that audited
+it. The guests' clock counts instructions, so that nothing is late there, however slow the emulation is.
 
 ";
 
