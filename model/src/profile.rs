@@ -220,6 +220,19 @@ pub struct Profile {
     /// In SYN-RECEIVED of an active open an ACK of ISS counts as the one of our SYN (Linux: `tcp_ack` calls it old, not
     /// wrong).
     pub handshake_by_old_ack: bool,
+    /// Beyond ESTABLISHED what comes with an ACK below SND.UNA is challenged and dropped (older Linux:
+    /// `tcp_rcv_state_process`; 3.10.7.4, fifth, lets a duplicate be ignored and goes on with the segment).
+    pub old_ack_refused: bool,
+    /// In ESTABLISHED an ACK of what was never sent draws no ACK (older Linux: `tcp_ack`).
+    pub unsent_ack_unanswered: bool,
+    /// A reset anywhere in the window ends a half-open request, unless its ACK is wrong (older Linux: `tcp_check_req`).
+    pub half_open_reset_in_window: bool,
+    /// A segment with the number of the one that set the window last does not close it (older Linux:
+    /// `tcp_may_update_window`; with `window_by_progress`).
+    pub closed_window_ignored: bool,
+    /// What begins no later than the right edge has its ACK and window looked at, whatever waits to be read (older Linux:
+    /// `tcp_sequence`; with `loose_edges`).
+    pub text_at_edge_counts: bool,
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
     /// while nothing waits to be read, be it the peer's FIN alone (Linux: `tcp_sequence`).
     pub loose_edges: bool,
@@ -331,6 +344,11 @@ pub const RFC9293_LITERAL: Profile = Profile {
     empty_at_edge: false,
     half_open_requests: false,
     handshake_by_old_ack: false,
+    old_ack_refused: false,
+    unsent_ack_unanswered: false,
+    half_open_reset_in_window: false,
+    closed_window_ignored: false,
+    text_at_edge_counts: false,
     loose_edges: false,
     ack_floor_by_acked: false,
     timestamps_optional: false,

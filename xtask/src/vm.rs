@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: boots stock Debian kernels in QEMU and runs the live tests on each.
 
 mod apt;
+mod audit;
 mod boot;
 mod catalog;
 mod document;
@@ -41,7 +42,7 @@ pub struct Options {
     /// Run only the tests whose names contain one of these
     #[arg(long, value_name = "NAME", num_args = 1..)]
     test: Vec<String>,
-    /// Run only the tests that say most in some minutes
+    /// Run only the tests that say most in some minutes; with --audit only the short scenarios
     #[arg(long, conflicts_with_all = ["test", "fast_clock"])]
     quick: bool,
     /// Boot every kernel of the matrix
@@ -50,6 +51,9 @@ pub struct Options {
     /// Boot with a clock that runs fast, for the tests of the long timers, alone
     #[arg(long)]
     fast_clock: bool,
+    /// Audit each kernel instead, all scenarios and the matrix, and bring the reports to target/vm
+    #[arg(long, conflicts_with_all = ["test", "fast_clock", "types"])]
+    audit: bool,
     /// Show the matrix and what is in the cache, and boot nothing
     #[arg(long)]
     list: bool,
@@ -60,7 +64,8 @@ pub struct Options {
     /// Download everything anew
     #[arg(long)]
     refresh: bool,
-    /// Write docs/kernels.md from the last run of each kernel, here or documented before; with --list without a boot
+    /// Write docs/kernels.md, or docs/kernels-audit.md with --audit, from the last run of each kernel, here or documented
+    /// before; with --list without a boot
     #[arg(long)]
     document: bool,
     /// Boot nothing, and write the types of each kernel that the tests hold the agent's search against
@@ -83,6 +88,8 @@ pub enum Error {
     Guest(#[from] guest::Error),
     #[error(transparent)]
     Record(#[from] record::Error),
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     #[error(transparent)]
     File(#[from] file::Error),
     #[error("{failed} of {boots} boots failed; what the guests said is in {consoles}")]
@@ -114,7 +121,7 @@ fn run(options: &Options) -> Result<(), Error> {
     let folder = cargo::workspace().join("target/vm");
     if options.list {
         list(&kernels)?;
-        return if options.document { write_document(&folder) } else { Ok(()) };
+        return if options.document { write_document(options, &folder) } else { Ok(()) };
     }
     let mut architectures: Vec<_> = kernels.iter().map(|kernel| kernel.arch).collect();
     architectures.dedup();
@@ -128,20 +135,43 @@ fn run(options: &Options) -> Result<(), Error> {
         return write_types(&store, &kernels);
     }
     fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+    let boots: Vec<bool> = if options.audit {
+        let limit = Duration::from_secs(options.limit);
+        audit::audit(&store, &kernels, audit::Extent { quick: options.quick, limit }, &folder)?
+    } else {
+        let boots = test(&store, &kernels, options, &folder)?;
+        boots.iter().map(Boot::is_good).collect()
+    };
+    if options.document {
+        write_document(options, &folder)?;
+    }
+    match boots.iter().filter(|is_good| !**is_good).count() {
+        0 if options.all && !gone.is_empty() => Err(Error::Gone(gone.len())),
+        0 => Ok(()),
+        failed => Err(Error::Failed { failed, boots: boots.len(), consoles: folder }),
+    }
+}
 
+/// Runs the live tests on these kernels.
+fn test(store: &Store, kernels: &[Kernel], options: &Options, folder: &Path) -> Result<Vec<Boot>, Error> {
     let tree = record::tree();
     let mut boots = Vec::new();
-    for arch in architectures {
+    for arch in catalog::ARCHES {
+        let its: Vec<_> = kernels.iter().filter(|kernel| kernel.arch == arch).collect();
+        if its.is_empty() {
+            continue;
+        }
         let qemu = store.qemu(arch)?;
         let userland = store.userland(arch)?;
         let tests = Tests::build(arch)?;
-        for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
+        for kernel in its {
             let image = &store.kernel(kernel)?;
             for set in sets(options) {
                 let console = folder.join(format!("{}-{}-{}.console", kernel.tag, kernel.arch, set.name()));
                 let initramfs = console.with_extension("cpio");
                 let fast_clock = options.fast_clock || set == Set::LongTimers;
-                programs::assemble(&tests, &userland, image, fast_clock, &filters(options, set), &initramfs)?;
+                let load = tests.load(fast_clock, &filters(options, set));
+                programs::assemble(&load, &userland, image, &initramfs)?;
                 let guest = Guest {
                     arch,
                     image,
@@ -163,14 +193,7 @@ fn run(options: &Options) -> Result<(), Error> {
             }
         }
     }
-    if options.document {
-        write_document(&folder)?;
-    }
-    match boots.iter().filter(|boot| !boot.is_good()).count() {
-        0 if options.all && !gone.is_empty() => Err(Error::Gone(gone.len())),
-        0 => Ok(()),
-        failed => Err(Error::Failed { failed, boots: boots.len(), consoles: folder }),
-    }
+    Ok(boots)
 }
 
 /// Downloads all that the boots need: what will be booted, and what cannot be had.
@@ -270,7 +293,10 @@ fn boot(kernel: &Kernel, set: Set, guest: &Guest<'_>) -> Result<Boot, Error> {
 }
 
 /// Puts what was kept of the boots here to what is documented already, and makes the page of it.
-fn write_document(folder: &Path) -> Result<(), Error> {
+fn write_document(options: &Options, folder: &Path) -> Result<(), Error> {
+    if options.audit {
+        return Ok(audit::write_document(folder)?);
+    }
     let docs = cargo::workspace().join("docs");
     let kept = docs.join("kernels.json");
     let mut records = record::read(&kept)?;

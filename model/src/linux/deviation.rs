@@ -68,6 +68,11 @@ pub enum DeviationId {
     AcklessUnanswered,
     TimeWaitUnchallenged,
     WindowBeyondField,
+    OldAckRefused,
+    UnsentAckUnanswered,
+    HalfOpenResetInWindow,
+    ClosedWindowIgnored,
+    TextAtEdgeCounts,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -123,7 +128,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 67] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -876,6 +881,68 @@ impl Deviation {
             why: "Without window scaling the receive window may grow beyond 65,535 octets, which is all that the header \
                   field can tell; text beyond that edge, which the peer was never offered, is taken.",
             operator: "Nothing to do; no honest peer sends it.",
+        },
+        Self {
+            id: DeviationId::OldAckRefused,
+            name: "old-ack-refused",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_rcv_state_process",
+            why: "Once either side has closed, kernels before 6.8 (and some stable ones after) challenge and drop a \
+                  segment whose ACK is older than SND.UNA, text and FIN included. The RFC ignores the ACK and goes on \
+                  with the segment. The connection hangs until the peer sends it again with a newer ACK.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::UnsentAckUnanswered,
+            name: "unsent-ack-unanswered",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_ack, tcp_rcv_established",
+            why: "On a connection that is open, older kernels drop an ACK of something that was never sent without \
+                  the ACK that the RFC answers it with. In the closing states they answer.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::HalfOpenResetInWindow,
+            name: "half-open-reset-in-window",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 second; RFC 5961 section 3.2",
+            requirement: None,
+            function: "tcp_check_req",
+            why: "Older kernels drop a half-open request for a reset anywhere in its window, where RFC 5961 wants the \
+                  exact number, and leave it alone when the reset's ACK is wrong. A reset forged blindly is more \
+                  likely to hit.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::ClosedWindowIgnored,
+            name: "closed-window-ignored",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 fifth",
+            requirement: None,
+            function: "tcp_may_update_window",
+            why: "A segment with the number of the one that set the window last may raise the window, but to older \
+                  kernels it does not close it: text goes out against a closed window, and has to be sent again.",
+            operator: "A newer kernel.",
+        },
+        Self {
+            id: DeviationId::TextAtEdgeCounts,
+            name: "text-at-edge-counts",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "Text that begins right at the edge of the window is dropped, but older kernels look at its ACK and \
+                  its window, also while received text waits to be read; the RFC drops the whole segment.",
+            operator: "Nothing to do.",
         },
     ];
 }

@@ -113,6 +113,16 @@ departures! {
         |p| p.half_open_requests ^= true;
     OldAck "handshake_by_old_ack" Some(DeviationId::HandshakeByOldAck), [handshake_by_old_ack],
         |p| p.handshake_by_old_ack ^= true;
+    OldAckRefused "old_ack_refused" Some(DeviationId::OldAckRefused), [old_ack_refused],
+        |p| p.old_ack_refused ^= true;
+    UnsentAck "unsent_ack_unanswered" Some(DeviationId::UnsentAckUnanswered), [unsent_ack_unanswered],
+        |p| p.unsent_ack_unanswered ^= true;
+    HalfOpenReset "half_open_reset_in_window" Some(DeviationId::HalfOpenResetInWindow),
+        [half_open_reset_in_window], |p| p.half_open_reset_in_window ^= true;
+    ClosedWindow "closed_window_ignored" Some(DeviationId::ClosedWindowIgnored), [closed_window_ignored],
+        |p| p.closed_window_ignored ^= true;
+    TextAtEdge "text_at_edge_counts" Some(DeviationId::TextAtEdgeCounts), [text_at_edge_counts],
+        |p| p.text_at_edge_counts ^= true;
     EmptyAtEdge "empty_at_edge" Some(DeviationId::EmptySegmentAtEdge), [empty_at_edge],
         |p| p.empty_at_edge ^= true;
     LooseEdges "loose_edges" Some(DeviationId::LooseWindowEdges), [loose_edges],
@@ -196,6 +206,13 @@ impl Departures {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         DEPARTURES.iter().position(|departure| departure.name == name).map(|place| Self(1 << place))
+    }
+
+    /// Those by which a kernel takes this deviation.
+    #[must_use]
+    pub fn of(deviation: DeviationId) -> Self {
+        let of_it = DEPARTURES.iter().enumerate().filter(|(_, departure)| departure.linux == Some(deviation));
+        of_it.fold(Self::NONE, |set, (place, _)| set.with(Self(1 << place)))
     }
 
     /// True when there is none.

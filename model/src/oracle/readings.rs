@@ -72,6 +72,10 @@ impl Seen<'_> {
             (segment.has(Flags::SYN), Place::SynExtras),
             (segment.has(Flags::SYN_ACK), Place::Figure7),
             (segment.has(Flags::ACK) && segment.ack.lt(self.before.snd.una), Place::AckFloor),
+            (segment.has(Flags::ACK) && segment.ack.lt(self.before.snd.una), Place::OldAckRefused),
+            (segment.has(Flags::RST) && self.before.state == State::SynReceived, Place::HalfOpenReset),
+            (self.is_open() && segment.has(Flags::ACK) && segment.window == 0, Place::ClosedWindow),
+            (self.is_open() && segment.end().gt(rcv.nxt + rcv.wnd), Place::TextAtEdge),
             (self.lacks_timestamps(segment), Place::TimestampsOptional),
             (segment.len > 0 && self.peer_has_closed(), Place::TextAfterFin),
         ];
@@ -156,7 +160,7 @@ const fn of_rule(rule: Rule) -> Departures {
         }
         Rule::Syn2 => all([Place::HalfOpenRequests]),
         Rule::Rst5 | Rule::Rst6 => all([Place::Rfc1337]),
-        Rule::Ack1 => all([Place::Rfc5961Ack, Place::AckFloor]),
+        Rule::Ack1 => all([Place::Rfc5961Ack, Place::AckFloor, Place::UnsentAck]),
         Rule::Ack2 => all([Place::OldAck]),
         Rule::Ack3 => all([Place::BadAck, Place::OldAck, Place::HalfOpenRequests]),
         Rule::Ack6 => all([Place::Rfc5961Ack]),

@@ -11,7 +11,16 @@ use crate::trace;
 
 /// The verdicts on one end of a conversation that was played by Linux in detail.
 fn judge(play: fn(&mut Pair) -> Side, profile: &Profile, allowed: Departures) -> Vec<Verdict> {
-    let mut pair = Pair::new(LINUX_IN_DETAIL);
+    judge_played_by(&LINUX_IN_DETAIL, play, profile, allowed)
+}
+
+fn judge_played_by(
+    kernel: &Profile,
+    play: fn(&mut Pair) -> Side,
+    profile: &Profile,
+    allowed: Departures,
+) -> Vec<Verdict> {
+    let mut pair = Pair::new(*kernel);
     let side = play(&mut pair);
     let mut oracle = Oracle::<{ trace::PLACES }>::new(profile, Tap::FULL).allowing(allowed);
     trace::of(&pair, side).iter().map(|observation| oracle.observe(observation)).collect()
@@ -53,6 +62,30 @@ fn departs(name: &str, violation: &str, play: fn(&mut Pair) -> Side) {
     for profile in [LINUX, RFC9293_INTENT] {
         assert_eq!(broken(play, &profile), violation, "{}", profile.name);
     }
+}
+
+/// What older kernels do: a switch that is off in the profile.
+#[track_caller]
+fn departs_in_older_kernels(name: &str, violation: &str, play: fn(&mut Pair) -> Side) {
+    let habit = Departures::named(name).unwrap_or_default();
+    let older = habit.apply(&LINUX_IN_DETAIL);
+    let judged = |profile: &Profile, allowed| judge_played_by(&older, play, profile, allowed);
+    let conforms = |verdict: &Verdict| matches!(verdict, Verdict::Conforming(_));
+    assert!(judged(&older, Departures::NONE).iter().all(conforms));
+    let named: Vec<_> = judged(&LINUX_IN_DETAIL, habit)
+        .into_iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Deviation(departures, _) => Some(departures),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(named, [habit]);
+    // A newer kernel that did it would be found out.
+    let broken = judged(&LINUX_IN_DETAIL, Departures::NONE).iter().find_map(|verdict| match verdict {
+        Verdict::Violation(violation) => Some(violation.to_string()),
+        _ => None,
+    });
+    assert_eq!(broken.as_deref(), Some(violation));
 }
 
 /// Where the RFC's own throttle leaves it to the endpoint whether it answers (RFC 5961, section 7).
@@ -121,6 +154,86 @@ fn an_ack_of_the_iss_completes_a_simultaneous_open() {
         pair.inject(Side::A, Segment::new(Flags::ACK, 301, 100));
         Side::A
     });
+}
+
+#[test]
+fn older_kernels_refuse_a_fin_with_an_old_ack() {
+    let violation = "in TIME-WAIT: ACK 301 instead of 302; rules ack-5 ack-9 fin-4";
+    departs_in_older_kernels("old_ack_refused", violation, |pair| {
+        pair.establish();
+        pair.call(Side::A, Call::CLOSE);
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 102));
+        pair.inject(Side::A, Segment::new(Flags::FIN_ACK, 301, 101));
+        Side::A
+    });
+}
+
+#[test]
+fn older_kernels_do_not_answer_an_ack_of_what_was_never_sent() {
+    departs_in_older_kernels(
+        "unsent_ack_unanswered",
+        "in ESTABLISHED: no challenge ACK of 301; rules ack-1",
+        |pair| {
+            pair.establish();
+            pair.inject(Side::A, Segment::new(Flags::ACK, 301, 102));
+            pair.run_for(2_000_000);
+            pair.call(Side::A, Call::CLOSE);
+            Side::A
+        },
+    );
+}
+
+#[test]
+fn older_kernels_drop_a_half_open_request_for_any_reset_in_its_window() {
+    let violation = "in SYN-RECEIVED: nothing leads to LISTEN; rules rst-1";
+    departs_in_older_kernels("half_open_reset_in_window", violation, |pair| {
+        unheard(pair, Side::B);
+        pair.call(Side::B, Call::listen(Pair::CONFIG));
+        pair.inject(Side::B, Segment::new(Flags::SYN, 100, 0));
+        pair.inject(Side::B, Segment::new(Flags::RST, 102, 0));
+        Side::B
+    });
+}
+
+#[test]
+fn older_kernels_send_although_the_window_was_closed_by_a_segment_of_the_same_number() {
+    let violation = "in ESTABLISHED: text beyond the window: 0 octets fit; rules send-5";
+    departs_in_older_kernels("closed_window_ignored", violation, |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).window(1_000));
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).window(0));
+        pair.call(Side::A, Call::send(10));
+        Side::A
+    });
+}
+
+#[test]
+fn older_kernels_look_at_the_ack_of_text_at_the_edge_while_other_text_waits() {
+    let violation = "in FIN-WAIT-1: nothing leads to FIN-WAIT-2; rules seq-3";
+    departs_in_older_kernels("text_at_edge_counts", violation, |pair| {
+        pair.establish();
+        pair.inject(Side::A, Segment::new(Flags::ACK, 301, 101).text(10));
+        unheard(pair, Side::A);
+        pair.call(Side::A, Call::CLOSE);
+        let rcv = pair.end(Side::A).tcb.rcv;
+        pair.inject(Side::A, Segment::new(Flags::ACK, (rcv.nxt + rcv.wnd).0, 102).text(10));
+        Side::A
+    });
+}
+
+#[test]
+fn older_kernels_challenge_the_crossing_syn_ack() {
+    departs_in_older_kernels(
+        "figure_7",
+        "in ESTABLISHED: no transition from SYN-RECEIVED to ESTABLISHED; rules seq-2g ack-2",
+        |pair| {
+            unheard(pair, Side::A);
+            pair.call(Side::A, Call::connect(Pair::CONFIG));
+            pair.inject(Side::A, Segment::new(Flags::SYN, 300, 0));
+            pair.inject(Side::A, Segment::new(Flags::SYN_ACK, 300, 101));
+            Side::A
+        },
+    );
 }
 
 #[test]

@@ -77,8 +77,11 @@ struct Book {
     changes: Vec<Change>,
     judged: Vec<Judged>,
     states: HashMap<Ports, State>,
-    /// Sockets whose place a minisocket has taken: their CLOSE is not the connection's.
-    replaced: HashSet<u64>,
+    /// Sockets whose place a minisocket has taken: their CLOSE is not the connection's. By cookie, and where the kernel
+    /// gives none by their ports.
+    replaced: HashSet<(u64, Ports)>,
+    /// When children were born whose peer is not known yet, by the socket's address: old kernels fill it in later.
+    nameless: HashMap<u64, u64>,
     /// Orphans that wait in a minisocket for the peer's FIN.
     waiting: HashSet<Ports>,
     /// Those that the listing showed in TIME_WAIT, and when.
@@ -119,8 +122,12 @@ impl Account {
         let shows = is_in_time_wait(ports);
         if shows {
             let time = now();
-            self.book.listed.insert(ports, time);
-            self.book.found(time, ports);
+            if self.book.waiting.contains(&ports) {
+                self.book.found(time, ports);
+            } else {
+                // The first look counts: another FIN changes nothing.
+                self.book.listed.entry(ports).or_insert(time);
+            }
         }
         shows
     }
@@ -214,13 +221,13 @@ impl Book {
                 self.enter(step.event, ports, to, "request");
             }
             StepKind::TimewaitBegun { substate, .. } => {
-                self.replaced.insert(step.event.socket.cookie);
+                self.replaced.insert(socket(step.event, ports));
                 if *substate == LinuxState::TimeWait {
                     self.enter(step.event, ports, State::TimeWait, "minisocket");
                 } else {
                     self.waiting.insert(ports);
                     // The record of the minisocket may come after what was seen of it.
-                    if let Some(listed) = self.listed.get(&ports).copied().filter(|listed| *listed > time) {
+                    if let Some(listed) = self.listed.remove(&ports).filter(|listed| *listed > time) {
                         self.found(listed, ports);
                     }
                 }
@@ -246,8 +253,15 @@ impl Book {
         } else {
             ports
         };
+        if let Some(born) = self.nameless.remove(&event.socket.address) {
+            self.push(born, key, State::SynReceived, Numbers::default(), "tracepoint");
+        }
         let to = match (from, to) {
             _ if from == to => return,
+            (LinuxState::Listen, LinuxState::SynRecv) if ports.peer == 0 => {
+                self.nameless.insert(event.socket.address, event.time);
+                return;
+            }
             // The child appears after the request did, or in its place with Fast Open and SYN cookies.
             (LinuxState::Listen, LinuxState::SynRecv) => {
                 if self.states.get(&key).copied() == Some(State::SynReceived) {
@@ -255,7 +269,7 @@ impl Book {
                 }
                 State::SynReceived
             }
-            (_, LinuxState::Close) if self.replaced.remove(&event.socket.cookie) => return,
+            (_, LinuxState::Close) if self.replaced.remove(&socket(event, ports)) => return,
             (_, to) => to.rfc(),
         };
         self.push(event.time, key, to, numbers, "tracepoint");
@@ -280,6 +294,13 @@ impl Book {
         }
         self.states.insert(ports, to);
         self.changes.push(Change { time, ports, transition: Transition { from, to, numbers }, source });
+    }
+}
+
+fn socket(event: &Event, ports: Ports) -> (u64, Ports) {
+    match event.socket.cookie {
+        0 => (0, ports),
+        cookie => (cookie, Ports::default()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The audit: how well the running kernel's TCP conforms to RFC 9293.
 
 pub mod account;
+pub mod conditions;
+pub mod habits;
 pub mod judge;
 pub mod matrix;
 pub mod play;

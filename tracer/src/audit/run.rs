@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use model::linux::{DeviationId, Standing};
 
 use super::{
+    habits::habits,
     judge::{self, Judged},
     matrix,
     play::{self, PlayError},
@@ -123,13 +124,14 @@ pub fn audit(config: &Config, progress: &(dyn Fn(&Progress) + Sync)) -> Result<R
     let scripts = scenarios(config)?;
     let started = Timestamp::now();
     let clock = Instant::now();
-    let stream = Stream::start()?;
+    let mut stream = Stream::start()?;
     // The settings that every scenario starts from; and whether there can be a network at all.
     let sysctls = thread::scope(|scope| {
         let inside = scope.spawn(|| World::new().map(|world| world.sysctls.tcp()));
         inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     allow_many_sockets();
+    stream.habits = habits(&stream)?;
     let judged = play_all(&scripts, config, &stream, progress);
     let mut findings = Vec::new();
     let mut seen: BTreeMap<DeviationId, BTreeSet<String>> = BTreeMap::new();

@@ -12,6 +12,7 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
+use model::oracle::Departures;
 
 use crate::{
     decode::decode,
@@ -25,7 +26,10 @@ use crate::{
     tracker::Hooks,
 };
 
-use super::world::{Stamping, WorldError};
+use super::{
+    account::now,
+    world::{Stamping, WorldError},
+};
 
 /// Why there is no stream.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +45,7 @@ pub enum StreamError {
     Stamping(#[from] WorldError),
 }
 
-type Subscribers = Mutex<HashMap<u64, mpsc::Sender<Event>>>;
+type Subscribers = Mutex<HashMap<u64, Subscriber>>;
 
 /// The attached programs and the thread that reads them. Dropping it detaches everything.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub struct Stream {
     shared: Arc<Shared>,
     /// The hooks that deliver.
     pub visible: Hooks,
+    /// The kernel's habits, once they are known.
+    pub habits: Departures,
     /// Events and packets are to be told in one order.
     _stamping: Stamping,
     reader: Option<JoinHandle<()>>,
@@ -64,11 +70,21 @@ struct Shared {
     answered: AtomicU64,
 }
 
+/// Where the events of one world go.
+#[derive(Debug)]
+struct Subscriber {
+    events: mpsc::Sender<Event>,
+    /// When it began to listen, CLOCK_MONOTONIC nanoseconds. A kernel without cookies of namespaces has only their inode
+    /// numbers, and gives those again: what is older was the last bearer's.
+    since: u64,
+}
+
 /// What one world hears. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
     shared: Arc<Shared>,
     cookie: u64,
+    since: u64,
     events: mpsc::Receiver<Event>,
 }
 
@@ -97,15 +113,17 @@ impl Stream {
                 .spawn(move || read(&shared, &attached, maps.records))
                 .ok()
         };
-        Ok(Self { shared, visible, _stamping: stamping, reader })
+        Ok(Self { shared, visible, habits: Departures::NONE, _stamping: stamping, reader })
     }
 
     /// From now on, what happens in the namespace with this cookie.
     #[must_use]
     pub fn subscribe(&self, cookie: u64) -> Subscription {
         let (sender, events) = mpsc::channel();
-        lock(&self.shared.subscribers).insert(cookie, sender);
-        Subscription { shared: Arc::clone(&self.shared), cookie, events }
+        let since = now();
+        let subscriber = Subscriber { events: sender, since };
+        lock(&self.shared.subscribers).insert(cookie, subscriber);
+        Subscription { shared: Arc::clone(&self.shared), cookie, since, events }
     }
 }
 
@@ -149,7 +167,11 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        lock(&self.shared.subscribers).remove(&self.cookie);
+        let mut subscribers = lock(&self.shared.subscribers);
+        // A world of later may have the same number already.
+        if subscribers.get(&self.cookie).is_some_and(|subscriber| subscriber.since == self.since) {
+            subscribers.remove(&self.cookie);
+        }
     }
 }
 
@@ -162,9 +184,11 @@ fn read(shared: &Shared, attached: &Attached, mut ring: RingBuf<MapData>) {
             let subscribers = lock(&shared.subscribers);
             drain(&mut ring, |record| match decode(record, &attached.kernel) {
                 Ok(event) => {
-                    if let Some(subscriber) = subscribers.get(&event.socket.netns) {
+                    if let Some(Subscriber { events, since }) = subscribers.get(&event.socket.netns)
+                        && event.time >= *since
+                    {
                         // A world that has just ended hears no more.
-                        let _ = subscriber.send(event);
+                        let _ = events.send(event);
                     }
                 }
                 Err(_) => malformed += 1,
@@ -203,7 +227,7 @@ mod tests {
     fn who_settles_waits_for_a_look_at_the_ring_that_began_later() {
         let shared = Arc::new(Shared::default());
         let (_sender, events) = mpsc::channel();
-        let subscription = Subscription { shared: Arc::clone(&shared), cookie: 1, events };
+        let subscription = Subscription { shared: Arc::clone(&shared), cookie: 1, since: 0, events };
         let settled = thread::spawn(move || subscription.settle().then(|| subscription.lost()));
         while shared.asked.load(Ordering::SeqCst) == 0 {
             thread::yield_now();

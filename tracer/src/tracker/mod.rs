@@ -7,6 +7,7 @@ mod adopt;
 mod books;
 mod connection;
 mod cpu;
+mod gone;
 mod handshake;
 mod held;
 mod hooks;
@@ -30,6 +31,7 @@ pub use self::{
 };
 use self::{
     cpu::{Answered, Cpus},
+    gone::Gone,
     hooks::Sight,
     refresh::Names,
     request::Request,
@@ -82,6 +84,7 @@ pub struct Tracker {
     /// What has ended since a listing was begun that is not complete yet.
     ended: Option<Names>,
     cpus: Cpus,
+    gone: Gone,
     books: Books,
     /// Time of the last event.
     latest: u64,
@@ -105,6 +108,7 @@ impl Tracker {
             listed: 0,
             ended: None,
             cpus: Cpus::default(),
+            gone: Gone::default(),
             books: Books::default(),
             latest: 0,
             quiet: false,
@@ -124,7 +128,7 @@ impl Tracker {
         self.quiet = false;
         let number = Cpus::number(event);
         let cpu = self.cpus.get(number);
-        if cpu.repeats(event) {
+        if cpu.repeats(event) || self.gone.repeats(event) {
             let connection = self.known(&event.socket);
             each(Step { event, connection, kind: StepKind::Duplicate });
             return;

@@ -24,10 +24,10 @@ fn complaint(id: &str, stream: &Stream, rewrite: impl FnOnce(&mut Vec<Observatio
     let script = scripts.iter().find(|script| script.id == id).unwrap();
     let played = play(script, Family::Ipv4, stream).unwrap();
     assert_eq!(played.failure, None, "{id}");
-    let profile = running(&played.sysctls);
+    let profile = running(&played.conditions);
     let trace = traces(&played).remove(0);
     let mut observations: Vec<Observation> = trace.into_iter().map(|(_, observation)| observation).collect();
-    let allowed = allowed(&observations, &played.sysctls);
+    let allowed = allowed(&observations, &played.conditions);
     let before = judge(&observations, &profile, allowed);
     assert_eq!(before.violation, None, "{id} as the kernel played it");
     rewrite(&mut observations);

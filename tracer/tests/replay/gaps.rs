@@ -205,6 +205,17 @@ fn a_doubled_record_is_known_however_long_interrupts_held_up_the_second_copy() {
 }
 
 #[test]
+fn an_end_that_is_told_again_on_another_cpu_long_after_is_one() {
+    let (mut host, _) = conversation();
+    let end = host.events.last().expect("its end").clone();
+    let cpu = end.cpu + 1;
+    host.events.push(Event { copy: 1, cpu, time: end.time + SECOND, ..end });
+    let watch = Watch::of(&host.events);
+    assert_eq!(watch.count(|kind| *kind == StepKind::Destroyed), 1);
+    assert_eq!(watch.count(|kind| *kind == StepKind::Duplicate), 1);
+}
+
+#[test]
 fn another_socket_in_the_same_memory_is_no_doubled_record() {
     let (mut host, client) = conversation();
     let end = host.events.len() - 1;

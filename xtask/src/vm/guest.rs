@@ -70,7 +70,8 @@ impl Guest<'_> {
         qemu.args(["-accel", "tcg", "-m", "1024"]);
         let console = match self.arch {
             Arch::X86_64 => {
-                qemu.args(["-M", "q35", "-cpu", "max"]);
+                // "rep movsb" is one octet at a time here; without ERMS the kernel and the C library take words.
+                qemu.args(["-M", "q35", "-cpu", "max,erms=off,fsrm=off"]);
                 "ttyS0"
             }
             Arch::Aarch64 => {

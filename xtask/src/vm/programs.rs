@@ -45,33 +45,97 @@ pub struct Tests {
     agent: PathBuf,
 }
 
+/// The agent alone.
+#[derive(Debug)]
+pub struct Agent {
+    /// Where it is, here and in the guest.
+    pub path: PathBuf,
+}
+
+/// What a guest has in it beside its kernel, and does.
+#[derive(Debug)]
+pub struct Load {
+    /// Our own programs, which get the paths that they have here: the tests were compiled with the agent's.
+    own: Vec<PathBuf>,
+    /// Debian's.
+    debian: Vec<&'static str>,
+    /// What the shell runs.
+    script: String,
+}
+
 impl Tests {
     /// Builds them.
     pub fn build(arch: Arch) -> Result<Self, Error> {
-        let compiler = setup::for_guest(arch.target(), arch.name())?;
-        let variable = arch.target().replace('-', "_");
-        let mut build = cargo::cargo();
-        build.args(["test", "--no-run", "--package", "tracer", "--test", "live", "--target", arch.target()]);
-        build.env(format!("CC_{variable}"), compiler);
-        // A guest keeps all its files in memory.
-        build.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
-        if arch.name() != std::env::consts::ARCH {
-            // The C library comes with the target: no linker of that machine is needed.
-            build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), "rust-lld");
-        }
-        let built = cargo::executables(&mut build)?;
-        let find = |is_it: fn(&Executable) -> bool, name| {
-            built
-                .iter()
-                .find(|program| is_it(program))
-                .map(|program| program.path.clone())
-                .ok_or(Error::NotBuilt(name))
-        };
+        let built = build(arch, &["test", "--no-run", "--package", "tracer", "--test", "live"])?;
         Ok(Self {
-            tests: find(|program| program.is_integration_test, "live tests")?,
-            agent: find(|program| !program.is_test && program.name == "tcp-tracer", "agent")?,
+            tests: find(&built, |program| program.is_integration_test, "live tests")?,
+            agent: find(&built, is_agent, "agent")?,
         })
     }
+
+    /// The guest reports on its kernel and runs the tests with names that contain one of `filters`.
+    pub fn load(&self, fast_clock: bool, filters: &[&str]) -> Load {
+        Load {
+            own: vec![self.tests.clone(), self.agent.clone()],
+            debian: PROGRAMS.iter().flat_map(|(_, names)| *names).copied().collect(),
+            script: script(self, fast_clock, filters),
+        }
+    }
+}
+
+impl Agent {
+    /// Builds it.
+    pub fn build(arch: Arch) -> Result<Self, Error> {
+        let built = build(arch, &[&AGENT[..], &FAST].concat())?;
+        Ok(Self { path: find(&built, is_agent, "agent")? })
+    }
+
+    /// Builds it for this machine, where nothing has to run in a guest.
+    pub fn here() -> Result<Self, Error> {
+        setup::for_build()?;
+        let mut build = cargo::cargo();
+        build.args(AGENT);
+        Ok(Self { path: find(&cargo::executables(&mut build)?, is_agent, "agent")? })
+    }
+
+    /// The guest runs this script, which knows the agent by its path here.
+    pub fn load(&self, script: String) -> Load {
+        Load { own: vec![self.path.clone()], debian: vec!["busybox"], script }
+    }
+}
+
+const AGENT: [&str; 5] = ["build", "--package", "tracer", "--bin", "tcp-tracer"];
+
+/// The audit judges thousands of conversations, and emulation makes that slow: what judges is optimised for speed.
+const FAST: [&str; 4] = [
+    "--config",
+    "profile.dev.package.model.opt-level=3",
+    "--config",
+    "profile.dev.package.tracer.opt-level=3",
+];
+
+fn build(arch: Arch, arguments: &[&str]) -> Result<Vec<Executable>, Error> {
+    let compiler = setup::for_guest(arch.target(), arch.name())?;
+    let variable = arch.target().replace('-', "_");
+    let mut build = cargo::cargo();
+    build.args(arguments).args(["--target", arch.target()]);
+    build.env(format!("CC_{variable}"), compiler);
+    // A guest keeps all its files in memory.
+    build.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+    if arch.name() != std::env::consts::ARCH {
+        // The C library comes with the target: no linker of that machine is needed.
+        build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), "rust-lld");
+    }
+    Ok(cargo::executables(&mut build)?)
+}
+
+fn find(built: &[Executable], is_it: fn(&Executable) -> bool, name: &'static str) -> Result<PathBuf, Error> {
+    let program = built.iter().find(|program| is_it(program));
+    program.map(|program| program.path.clone()).ok_or(Error::NotBuilt(name))
+}
+
+fn is_agent(program: &Executable) -> bool {
+    !program.is_test && program.name == "tcp-tracer"
 }
 
 /// Before the agent's report on the kernel, as JSON, and after it.
@@ -110,15 +174,8 @@ pub const ONCE_MORE: &str = "VM-ONCE-MORE";
 /// Begins a line about a test that passed when it was run once more: its name.
 pub const PASSED: &str = "VM-PASSED ";
 
-/// Writes a guest's files: it reports on its kernel and runs the tests with names that contain one of `filters`.
-pub fn assemble(
-    tests: &Tests,
-    userland: &Path,
-    image: &Image,
-    fast_clock: bool,
-    filters: &[&str],
-    into: &Path,
-) -> Result<(), Error> {
+/// Writes a guest's files.
+pub fn assemble(load: &Load, userland: &Path, image: &Image, into: &Path) -> Result<(), Error> {
     let mut archive = Initramfs::default();
     for folder in ["applets", "dev", "proc", "sys", "tmp", "run", "var/log/nginx", "etc"] {
         archive.folder(folder);
@@ -135,13 +192,11 @@ pub fn assemble(
     );
     archive.file("etc/group", b"root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n");
     archive.file("init", include_bytes!("init.sh"));
-    archive.file("run.sh", script(tests, fast_clock, filters).as_bytes());
-    // The tests were compiled with the agent's path.
-    for program in [&tests.tests, &tests.agent] {
+    archive.file("run.sh", load.script.as_bytes());
+    for program in &load.own {
         add(&mut archive, program, program)?;
     }
-    let programs = PROGRAMS.iter().flat_map(|(_, names)| *names);
-    for file in closure(userland, programs.copied())? {
+    for file in closure(userland, load.debian.iter().copied())? {
         let inside = file.strip_prefix(userland).unwrap_or(&file).to_path_buf();
         add(&mut archive, &file, &inside)?;
     }

@@ -23,6 +23,13 @@ impl Step<'_> {
         let unchallenged = self.profile.time_wait_unchallenged && self.tcb.state == State::TimeWait;
         if self.profile.rfc5961_ack && !unchallenged && self.is_out_of_ack_range(segment.ack) {
             self.take(Rule::Ack1);
+            if !self.is_unsent_ack_unanswered(segment.ack) {
+                self.acknowledge(Reply::Now);
+            }
+            return Flow::Drop;
+        }
+        if self.is_refused_for_its_old_ack(segment.ack) {
+            self.take(Rule::Ack5);
             self.acknowledge(Reply::Now);
             return Flow::Drop;
         }
@@ -58,6 +65,17 @@ impl Step<'_> {
         let acked = (snd.una - snd.iss).saturating_sub(u32::from(self.tcb.origin == Origin::Passive));
         let floor = if self.profile.ack_floor_by_acked { snd.max_wnd.min(acked) } else { snd.max_wnd };
         ack.lt(snd.una - floor) || ack.gt(snd.nxt)
+    }
+
+    /// Older Linux: `tcp_ack` drops it, and who calls it on a connection gives no answer.
+    pub(super) fn is_unsent_ack_unanswered(&self, ack: Seq) -> bool {
+        self.profile.unsent_ack_unanswered && self.tcb.state == State::Established && ack.gt(self.tcb.snd.nxt)
+    }
+
+    /// Older Linux: to `tcp_rcv_state_process` an ACK is acceptable only when it is not old.
+    fn is_refused_for_its_old_ack(&self, ack: Seq) -> bool {
+        let full = !matches!(self.tcb.state, State::Established | State::TimeWait);
+        self.profile.old_ack_refused && full && ack.lt(self.tcb.snd.una)
     }
 
     fn ack_in_syn_received(&mut self, segment: &Segment) -> Flow {
@@ -125,7 +143,8 @@ impl Step<'_> {
             return later || same && snd.wl2.le(segment.ack);
         }
         let window = self.segment_window(segment);
-        acknowledges || later || same && (window > snd.wnd || window == 0)
+        let closes = window == 0 && !self.profile.closed_window_ignored;
+        acknowledges || later || same && (window > snd.wnd || closes)
     }
 
     /// Linux: text in order with nothing new beside it takes the fast path, which notes its number unseen

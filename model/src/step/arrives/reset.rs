@@ -14,7 +14,10 @@ impl Step<'_> {
         let behind_held = self.profile.reset_behind_held
             && self.tcb.agreed.sack
             && self.tcb.rcv.held.end() == Some(segment.seq);
-        let exact = segment.seq == self.tcb.rcv.nxt || self.is_reset_before_fin(segment) || behind_held;
+        let exact = segment.seq == self.tcb.rcv.nxt
+            || self.is_reset_before_fin(segment)
+            || behind_held
+            || self.takes_any_reset();
         if self.profile.rfc5961_rst && !exact {
             self.take(Rule::Rst1);
             if !(self.profile.time_wait_unchallenged && self.tcb.state == State::TimeWait) {
@@ -42,6 +45,13 @@ impl Step<'_> {
             }
         }
         Flow::Drop
+    }
+
+    /// Older Linux: of a half-open request every reset in the window counts.
+    pub(super) fn takes_any_reset(&self) -> bool {
+        self.profile.half_open_reset_in_window
+            && self.tcb.state == State::SynReceived
+            && self.tcb.origin == Origin::Passive
     }
 
     pub(super) fn check_security(&mut self, segment: &Segment) -> Flow {

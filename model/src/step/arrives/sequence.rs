@@ -13,7 +13,7 @@ impl Step<'_> {
     pub(super) fn check_sequence(&mut self, segment: &Segment, inside: &mut Segment) -> Flow {
         let rcv = self.tcb.rcv;
         // RFC 5961 judges a reset by SEG.SEQ alone: its text is only a diagnosis (SHLD-2).
-        let by_number_alone = segment.has(Flags::RST) && self.profile.rfc5961_rst;
+        let by_number_alone = segment.has(Flags::RST) && self.profile.rfc5961_rst && !self.takes_any_reset();
         if by_number_alone {
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::SYN | Flags::FIN));
         }
@@ -57,7 +57,8 @@ impl Step<'_> {
         let request = self.profile.half_open_requests
             && self.tcb.state == State::SynReceived
             && self.tcb.origin == Origin::Passive;
-        if !request || segment.has(Flags::RST) {
+        let reset = segment.has(Flags::RST);
+        if !request || reset && !self.profile.half_open_reset_in_window {
             return Flow::Go;
         }
         if self.is_own_syn_again(segment) {
@@ -69,7 +70,9 @@ impl Step<'_> {
         let unacceptable = acknowledges == 0 || acknowledges > self.tcb.snd.nxt - self.tcb.snd.una;
         if segment.has(Flags::ACK) && unacceptable {
             self.take(Rule::Ack3);
-            self.reset(segment);
+            if !reset {
+                self.reset(segment);
+            }
             return Flow::Drop;
         }
         Flow::Go
@@ -85,7 +88,8 @@ impl Step<'_> {
         // A FIN alone may lie beyond.
         let text_end = end - u32::from(inside.has(Flags::FIN));
         // The peer's FIN waits as text does until the user has read up to it.
-        let occupied = rcv.readable > 0 || rcv.unread_fins.count > 0;
+        let waits = rcv.readable > 0 || rcv.unread_fins.count > 0;
+        let occupied = !self.profile.text_at_edge_counts && waits;
         let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
         if end.lt(rcv.last_ack)
@@ -101,7 +105,8 @@ impl Step<'_> {
             }
         } else {
             // Nothing of it lies in the window: its ACK counts all the same.
-            if inside.seq_len() > 0 && end.le(rcv.nxt) {
+            let answered = !(segment.has(Flags::ACK) && self.is_unsent_ack_unanswered(segment.ack));
+            if inside.seq_len() > 0 && end.le(rcv.nxt) && answered {
                 self.acknowledge(Reply::Now);
             }
             (inside.len, inside.flags) = (0, inside.flags.without(Flags::FIN));

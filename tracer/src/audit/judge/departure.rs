@@ -1,7 +1,7 @@
 //! Which of Linux's departures from the RFC a trace shows: each switch in which the profile departs is mended, and if the
 //! trace then has no explanation any more, it shows that departure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use model::{
     Flags, Profile,
@@ -9,11 +9,12 @@ use model::{
     oracle::{DEPARTURES, Departures, Kind, Observation},
 };
 
-use super::{oracle::judge, profile::number};
+use super::oracle::judge;
+use crate::audit::conditions::Conditions;
 
-/// The departures of the moment that Linux may take with these settings, besides those that its profile has in general.
+/// The departures of the moment that Linux may take under these conditions, besides those that its profile has in general.
 #[must_use]
-pub fn allowed(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Departures {
+pub fn allowed(trace: &[Observation], conditions: &Conditions) -> Departures {
     let mut allowed = Departures::LINUX_AT_TIMES;
     let text_with_ack = trace.iter().any(|observation| {
         matches!(observation.kind, Kind::Received(segment) if segment.len > 0 && segment.has(Flags::ACK))
@@ -21,7 +22,7 @@ pub fn allowed(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Dep
     if !text_with_ack {
         allowed = allowed.without(Departures::FAST_PATH);
     }
-    if number(sysctls, "tcp_invalid_ratelimit") != Some(0) {
+    if conditions.number("tcp_invalid_ratelimit") != Some(0) {
         allowed = allowed.with(Departures::UNANSWERED);
     }
     allowed
@@ -83,7 +84,7 @@ mod tests {
     };
 
     use super::{allowed, departures};
-    use crate::audit::judge::judge;
+    use crate::audit::{conditions::Conditions, judge::judge};
 
     fn trace(kinds: &[Kind]) -> Vec<Observation> {
         kinds.iter().map(|kind| Observation { at: 1_000, kind: *kind }).collect()
@@ -103,7 +104,7 @@ mod tests {
             Kind::Icmp(model::event::IcmpError::Soft),
             moves(State::SynSent, State::Closed),
         ]);
-        let habits = allowed(&trace, &BTreeMap::new());
+        let habits = allowed(&trace, &Conditions::default());
         let judgement = judge(&trace, &LINUX_IN_DETAIL, habits);
         assert!(judgement.conforms(), "{judgement:?}");
         let found = |known: &[DeviationId]| {
@@ -118,7 +119,9 @@ mod tests {
     fn an_answer_may_be_missing_only_where_answers_are_limited() {
         let with = |limit: &str| {
             let sysctls = BTreeMap::from([("net.ipv4.tcp_invalid_ratelimit".to_owned(), limit.to_owned())]);
-            !allowed(&[], &sysctls).both(Departures::UNANSWERED).is_empty()
+            !allowed(&[], &Conditions { sysctls, ..Conditions::default() })
+                .both(Departures::UNANSWERED)
+                .is_empty()
         };
         assert_eq!(["0", "500"].map(with), [false, true]);
     }

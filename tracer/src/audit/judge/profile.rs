@@ -1,18 +1,19 @@
 //! The running kernel's settings as a profile of the model.
 
-use std::collections::BTreeMap;
-
 use model::{
     Profile,
     profile::{LINUX_IN_DETAIL, R2},
 };
 
-/// Linux with these settings, in every detail.
+use crate::audit::conditions::Conditions;
+
+/// Linux with these settings and habits, in every detail.
 #[must_use]
-pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
+pub fn running(conditions: &Conditions) -> Profile {
     let mut profile = LINUX_IN_DETAIL;
     let limits = &mut profile.limits;
-    let count = |name: &str| number(sysctls, name).and_then(|value| u8::try_from(value).ok());
+    let number = |name: &str| conditions.number(name);
+    let count = |name: &str| number(name).and_then(|value| u8::try_from(value).ok());
     if let Some(retries) = count("tcp_syn_retries") {
         // Those a second apart come on top.
         limits.r2_syn = R2::Count(retries.saturating_add(count("tcp_syn_linear_timeouts").unwrap_or(0)));
@@ -24,32 +25,33 @@ pub fn running(sysctls: &BTreeMap<String, String>) -> Profile {
     if let Some(retries) = count("tcp_retries2") {
         limits.r2 = R2::Count(retries);
     }
-    if let Some(most) = number(sysctls, "tcp_rto_max_ms") {
+    if let Some(most) = number("tcp_rto_max_ms") {
         limits.rto_max = most * 1_000;
     }
-    if let Some(interval) = number(sysctls, "tcp_keepalive_intvl") {
+    if let Some(interval) = number("tcp_keepalive_intvl") {
         limits.keep_alive_interval = interval * 1_000_000;
     }
     if let Some(probes) = count("tcp_keepalive_probes") {
         limits.keep_alive_probes = probes;
     }
-    limits.challenges = challenges(sysctls);
-    if let Some(timeout) = number(sysctls, "tcp_fin_timeout") {
+    limits.challenges = challenges(conditions);
+    if let Some(timeout) = number("tcp_fin_timeout") {
         profile.fin_wait_2 = Some(timeout * 1_000_000);
     }
-    profile.rfc1337 = number(sysctls, "tcp_rfc1337") == Some(1);
-    profile.syn_cookies = number(sysctls, "tcp_syncookies") == Some(2);
+    profile.rfc1337 = number("tcp_rfc1337") == Some(1);
+    profile.syn_cookies = number("tcp_syncookies") == Some(2);
     // Beyond the client's side, which is on by default: the server's, or without cookies.
-    profile.fast_open = number(sysctls, "tcp_fastopen").is_some_and(|bits| bits & !1 != 0);
-    profile
+    profile.fast_open = number("tcp_fastopen").is_some_and(|bits| bits & !1 != 0);
+    conditions.habits.apply(&profile)
 }
 
 /// Challenge ACKs per period: those of the host, and of a socket (`tcp_send_challenge_ack`).
-fn challenges(sysctls: &BTreeMap<String, String>) -> Option<(u32, u64)> {
+fn challenges(conditions: &Conditions) -> Option<(u32, u64)> {
     const UNLIMITED: u32 = i32::MAX.unsigned_abs();
-    let of_host = number(sysctls, "tcp_challenge_ack_limit")
+    let of_host = conditions
+        .number("tcp_challenge_ack_limit")
         .map_or(UNLIMITED, |n| u32::try_from(n).unwrap_or(UNLIMITED));
-    let between = number(sysctls, "tcp_invalid_ratelimit").unwrap_or(0);
+    let between = conditions.number("tcp_invalid_ratelimit").unwrap_or(0);
     match (of_host, between) {
         (UNLIMITED, 0) => None,
         (_, 0) => Some((of_host, 1_000_000)),
@@ -59,9 +61,9 @@ fn challenges(sysctls: &BTreeMap<String, String>) -> Option<(u32, u64)> {
 
 /// The same for a connection whose user has gone: it gives up earlier.
 #[must_use]
-pub fn orphaned(profile: &Profile, sysctls: &BTreeMap<String, String>) -> Profile {
+pub fn orphaned(profile: &Profile, conditions: &Conditions) -> Profile {
     let retries =
-        number(sysctls, "tcp_orphan_retries").and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
+        conditions.number("tcp_orphan_retries").and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
     // 0 stands for 8 (tcp_orphan_retries()).
     let retries = if retries == 0 { 8 } else { retries };
     let mut orphaned = *profile;
@@ -69,15 +71,12 @@ pub fn orphaned(profile: &Profile, sysctls: &BTreeMap<String, String>) -> Profil
     orphaned
 }
 
-pub(super) fn number(sysctls: &BTreeMap<String, String>, name: &str) -> Option<u64> {
-    sysctls.get(&format!("net.ipv4.{name}"))?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::running;
+    use crate::audit::conditions::Conditions;
 
     #[test]
     fn challenges_are_a_duty_where_neither_host_nor_socket_limits_them() {
@@ -87,7 +86,7 @@ mod tests {
                 setting("tcp_challenge_ack_limit", host),
                 setting("tcp_invalid_ratelimit", socket),
             ]);
-            running(&sysctls).limits.challenges
+            running(&Conditions { sysctls, ..Conditions::default() }).limits.challenges
         };
         assert_eq!(with("2147483647", "0"), None);
         assert_eq!(with("2147483647", "500"), Some((1, 500_000)));

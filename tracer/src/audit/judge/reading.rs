@@ -1,7 +1,5 @@
 //! The readings of a trace: what the running kernel may do, depending on what nobody outside sees.
 
-use std::collections::BTreeMap;
-
 use model::{
     Flags, Profile, Segment, Seq,
     oracle::{Kind, Observation},
@@ -12,6 +10,7 @@ use super::{
     oracle::{Judgement, judge},
     profile::{orphaned, running},
 };
+use crate::audit::conditions::Conditions;
 
 /// A reading and the word on it.
 #[derive(Debug)]
@@ -28,17 +27,17 @@ pub struct Reading {
 
 /// The first reading that explains the trace; the plain one where none does.
 #[must_use]
-pub fn explain(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Reading {
-    let plain = running(sysctls);
+pub fn explain(trace: &[Observation], conditions: &Conditions) -> Reading {
+    let plain = running(conditions);
     let read = |trace: Vec<Observation>, profile, fast_path| {
-        let judgement = judge(&trace, &profile, allowed(&trace, sysctls));
+        let judgement = judge(&trace, &profile, allowed(&trace, conditions));
         Reading { judgement, profile, trace, fast_path }
     };
     let first = read(trace.to_vec(), plain, false);
     if first.judgement.violation.is_none() {
         return first;
     }
-    let profiles = profiles(trace, &plain, sysctls);
+    let profiles = profiles(trace, &plain, conditions);
     let slow = profiles.iter().skip(1).map(|profile| (trace.to_vec(), *profile, false));
     let fast = fast_paths(trace);
     let fast =
@@ -58,13 +57,13 @@ const MADE_BEFORE: u64 = 1_000;
 
 /// The same; and where a segment does not fit that left just after another came, it may have been made before that.
 #[must_use]
-pub fn explain_crossed(trace: &[Observation], sysctls: &BTreeMap<String, String>) -> Reading {
-    let first = explain(trace, sysctls);
+pub fn explain_crossed(trace: &[Observation], conditions: &Conditions) -> Reading {
+    let first = explain(trace, conditions);
     let mut place = first.judgement.violation.as_ref().map(|(at, ..)| *at);
     let mut trace = trace.to_vec();
     for _ in 0..CROSSINGS {
         let Some(crossed) = place.and_then(|place| crossed(&trace, place)) else { break };
-        let reading = explain(&crossed, sysctls);
+        let reading = explain(&crossed, conditions);
         let Some((at, ..)) = reading.judgement.violation else { return reading };
         (place, trace) = (Some(at), crossed);
     }
@@ -86,14 +85,14 @@ fn crossed(trace: &[Observation], place: usize) -> Option<Vec<Observation>> {
 /// A connection whose user has gone gives up earlier; an orphan whose last ACK came with an old FIN, or while close() was
 /// at work, stays a whole socket; text in order may take the fast path; of two segments that contradict each other about
 /// where the stream ends either may count, as the room in their buffers will have it.
-fn profiles(trace: &[Observation], plain: &Profile, sysctls: &BTreeMap<String, String>) -> Vec<Profile> {
+fn profiles(trace: &[Observation], plain: &Profile, conditions: &Conditions) -> Vec<Profile> {
     let mut profiles = vec![*plain];
     let mut either = |turn: &dyn Fn(&mut Profile)| {
         let mut turned = profiles.clone();
         turned.iter_mut().for_each(turn);
         profiles.extend(turned);
     };
-    either(&|profile| *profile = orphaned(profile, sysctls));
+    either(&|profile| *profile = orphaned(profile, conditions));
     either(&|profile| profile.orphan_minisockets = false);
     either(&|profile| profile.predicted_window = true);
     if contradicts_itself(trace) {

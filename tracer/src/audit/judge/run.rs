@@ -178,7 +178,7 @@ pub const fn name(family: Family) -> &'static str {
 /// The oracle's word under the settings of the run, and the deviations that it needed.
 fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
-    let Reading { judgement, profile, trace, fast_path } = explain(&observations, &played.sysctls);
+    let Reading { judgement, profile, trace, fast_path } = explain(&observations, &played.conditions);
     if judgement.violation.is_some() {
         return (judgement, Vec::new());
     }
@@ -187,7 +187,7 @@ fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     } else {
         departures(&trace, &profile, judgement.departures, &BTreeSet::new())
     };
-    if profile.limits.r2 != running(&played.sysctls).limits.r2 {
+    if profile.limits.r2 != running(&played.conditions).limits.r2 {
         shown.push(DeviationId::OrphanRetries);
     }
     shown.extend(fast_path.then_some(DeviationId::FastPathSkipsAckRange));

@@ -39,7 +39,7 @@ pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId
     if judge(trace, &RFC9293_INTENT, Departures::NONE).conforms() {
         return Word::Explained(Vec::new());
     }
-    let Reading { judgement, profile, trace: read, fast_path } = explain_crossed(trace, &played.sysctls);
+    let Reading { judgement, profile, trace: read, fast_path } = explain_crossed(trace, &played.conditions);
     if let Some((at, expected, rules)) = judgement.violation {
         if played.lost > 0 {
             return Word::Unknown("events were lost");

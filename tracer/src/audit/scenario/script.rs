@@ -18,7 +18,7 @@ pub struct Script {
     /// The families that it runs in.
     pub families: Vec<Family>,
     /// Settings of its network, by name with dots.
-    pub sysctls: Vec<(String, String)>,
+    pub sysctls: Vec<Setting>,
     /// About how long it takes; `--quick` leaves out what takes more than [`Script::QUICK`].
     pub takes: Duration,
     /// Whether the oracle judges it, too; otherwise why not.
@@ -29,6 +29,17 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// Its text.
     pub source: String,
+}
+
+/// A setting of a scenario's own network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name with dots.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// False: a kernel that does not know it does so anyway.
+    pub needed: bool,
 }
 
 impl Script {

@@ -110,6 +110,11 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         reset_before_fin "A reset one before RCV.NXT counts after the peer's FIN (Linux: tcp_reset_check).";
         half_open_requests "A passively opened half-open connection is a request with checks of its own (Linux).";
         handshake_by_old_ack "An ACK of ISS completes a simultaneous open (Linux).";
+        old_ack_refused "Once either side has closed a segment with an old ACK is challenged and dropped (older Linux).";
+        unsent_ack_unanswered "On an open connection an ACK of what was never sent draws no ACK (older Linux).";
+        half_open_reset_in_window "A reset anywhere in the window ends a half-open request (older Linux).";
+        closed_window_ignored "A segment with the number of the last window does not close it (older Linux).";
+        text_at_edge_counts "ACK and window of text at the right edge count whatever waits to be read (older Linux).";
         loose_edges "What touches the window's edges is acceptable (Linux).";
         ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
         timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use model::oracle::Departures;
+
 use super::{
     connection::Connection,
     expect::{SLACK, Scene, Standing, nanoseconds},
@@ -19,8 +21,9 @@ use super::{
 };
 use crate::audit::{
     account::{Account, Ports, now},
+    conditions::Conditions,
     report::model::Family,
-    scenario::{Action, Alternative, Awaited, Call, Script, Step},
+    scenario::{Action, Alternative, Awaited, Call, Script, Setting, Step},
     stream::Stream,
     world::{self, Addresses, World, WorldError, addresses},
 };
@@ -74,8 +77,8 @@ pub struct Played {
     pub lost: u64,
     /// The longest that peer or user took to do what was its turn, nanoseconds: a busy host makes them late.
     pub stalled: u64,
-    /// The settings at the end.
-    pub sysctls: BTreeMap<String, String>,
+    /// The settings at the end, and what the kernel is.
+    pub conditions: Conditions,
 }
 
 /// A peer or user that was later than this may have changed what happens, nanoseconds.
@@ -126,6 +129,7 @@ struct Player<'a> {
     line: Option<u32>,
     mischief: Option<&'static str>,
     lost: u64,
+    habits: Departures,
 }
 
 type Done = Result<Went, Failure>;
@@ -134,8 +138,10 @@ impl<'a> Player<'a> {
     fn new(script: &'a Script, family: Family, stream: &Stream) -> Result<Self, PlayError> {
         let world = World::new()?;
         let account = Account::new(stream, world.cookie);
-        for (name, value) in &script.sysctls {
-            world.sysctls.set(name, value)?;
+        for Setting { name, value, needed } in &script.sysctls {
+            if *needed || world.sysctls.get(name).is_some() {
+                world.sysctls.set(name, value)?;
+            }
         }
         let connects = |place| {
             script.steps.iter().any(|step| {
@@ -167,6 +173,7 @@ impl<'a> Player<'a> {
             line: None,
             mischief: None,
             lost,
+            habits: stream.habits,
         })
     }
 
@@ -206,9 +213,19 @@ impl<'a> Player<'a> {
         let settled = self.account.settle();
         self.log.sort_by_key(|logged| logged.time);
         let lost = self.account.lost() - self.lost + self.world.unseen() + u64::from(!settled);
-        let Self { log, connections, account, began, world, .. } = self;
-        let sysctls = world.sysctls.tcp();
-        Ok(Played { time: (began, ended), log, connections, account, went, failure, lost, stalled, sysctls })
+        let Self { log, connections, account, began, world, habits, .. } = self;
+        let conditions = Conditions { sysctls: world.sysctls.tcp(), habits };
+        Ok(Played {
+            time: (began, ended),
+            log,
+            connections,
+            account,
+            went,
+            failure,
+            lost,
+            stalled,
+            conditions,
+        })
     }
 
     fn step(&mut self, step: &Step) -> Result<Done, PlayError> {

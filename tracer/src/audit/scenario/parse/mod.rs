@@ -12,7 +12,7 @@ use segments::{forgery, pattern};
 
 use super::{
     error::{ParseError, Wrong},
-    script::{Action, Alternative, Awaited, Icmp, Script, Step, Window},
+    script::{Action, Alternative, Awaited, Icmp, Script, Setting, Step, Window},
     words::{duration, state, unknown},
 };
 use crate::audit::report::model::Family;
@@ -239,7 +239,12 @@ impl Reader {
             }
             "sysctl" => {
                 let (name, value) = rest.split_once('=').ok_or_else(|| incomplete(name, "NAME=VALUE"))?;
-                script.sysctls.push((name.trim().to_owned(), value.trim().to_owned()));
+                let (value, needed) = match value.strip_suffix(" if there") {
+                    Some(value) => (value, false),
+                    None => (value, true),
+                };
+                let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+                script.sysctls.push(Setting { name, value, needed });
             }
             _ => return Err(Wrong::Header(name.to_owned())),
         }
