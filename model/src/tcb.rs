@@ -157,6 +157,8 @@ pub struct Agreed {
     pub peer_mss: u16,
     /// Shift counts (for SND.WND, for RCV.WND), when both sides offered.
     pub scale: Option<(u8, u8)>,
+    /// The peer offered no shift, and the other one is ours all the same.
+    pub scale_is_unasked: bool,
     /// Timestamps on every segment.
     pub timestamps: Option<Recent>,
     /// SACK.

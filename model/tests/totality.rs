@@ -141,6 +141,7 @@ impl Draw {
         Agreed {
             peer_mss: self.small(),
             scale: self.maybe(|draw| (draw.octet(), draw.octet())),
+            scale_is_unasked: self.flag(),
             timestamps: self.maybe(|draw| Recent { value: draw.size(), since: draw.time() }),
             sack: self.flag(),
         }

@@ -124,8 +124,9 @@ impl Step<'_> {
     pub(super) fn reset_at_nxt(&mut self) {
         let snd = &self.tcb.snd;
         let edge = snd.una + snd.wnd;
-        // A scaled window cannot tell less.
-        let step = self.tcb.agreed.scale.map_or(1, |(_, ours)| 1 << ours.min(14));
+        // A window that both agreed to scale cannot tell less.
+        let agreed = self.tcb.agreed.scale.filter(|_| !self.tcb.agreed.scale_is_unasked);
+        let step = agreed.map_or(1, |(_, ours)| 1 << ours.min(14));
         let withdrawn = edge.lt(snd.nxt) && snd.nxt - edge >= step;
         let reset = Segment {
             seq: if self.profile.reset_at_edge && withdrawn { edge } else { snd.nxt },

@@ -25,6 +25,7 @@ impl Step<'_> {
         self.tcb.agreed = Agreed {
             peer_mss: options.mss.unwrap_or(config.default_mss),
             scale,
+            scale_is_unasked: false,
             timestamps,
             sack: options.sack_permitted && config.sack,
         };

@@ -99,6 +99,7 @@ impl Candidate {
                 (None, Some(ours)) if unasked => Some((0, ours.min(14))),
                 _ => None,
             };
+            agreed.scale_is_unasked = offer.window_scale.is_none() && agreed.scale.is_some();
             if options.timestamps.is_none() {
                 agreed.timestamps = None;
             }
