@@ -452,6 +452,18 @@ fn a_crossed_syn_ack_with_options_of_its_own_is_a_departure() {
     }
     let windows: Vec<_> = oracle.candidates().iter().map(|candidate| candidate.tcb().rcv.wnd).collect();
     assert_eq!(windows, [600 << 7]);
+    // The peer's windows are not scaled: one that it takes back counts to the octet, where a reset stays within it.
+    for kind in [
+        Kind::Call(Call::send(10)),
+        Kind::Sent(Segment::new(Flags::ACK, 101, 301).text(10)),
+        Kind::Received(Segment::new(Flags::ACK, 301, 101).window(0)),
+        Kind::Call(Call::Abort),
+        moves(State::Established, State::Closed),
+    ] {
+        assert!(!oracle.observe(&seen(3_000, kind)).is_violation(), "{kind:?}");
+    }
+    let reset = Kind::Sent(Segment::new(Flags::RST_ACK, 101, 301));
+    assert!(!oracle.observe(&seen(3_000, reset)).is_violation(), "{:?}", oracle.explain());
 }
 
 #[test]

@@ -150,7 +150,8 @@ const CLOSING: [Case; 6] = [
     }),
     ("close/fin-old-ack", "fin", |trace| {
         // The FIN is dropped in FIN-WAIT-2, since its ACK field is old (the bug fixed by 795a7dfbc3d9).
-        trace.truncate(arrival(trace, Flags::FIN) + 1);
+        // Another one follows.
+        trace.truncate(trace.iter().position(|one| received(one, Flags::FIN)).unwrap() + 1);
         trace.push(Observation { at: 5_000_000, kind: Kind::Quiet });
     }),
     ("close/peer-first", "fin-1", |trace| {
