@@ -54,6 +54,11 @@ pub struct Kernel {
     pub arch: Arch,
 }
 
+/// The numbers of a release, by which the oldest comes first: 6.12 is younger than 6.1 and 6.2.
+pub fn numbers(release: &str) -> Vec<u32> {
+    release.split('.').map(|number| number.parse().unwrap_or(0)).collect()
+}
+
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.tag, self.arch)

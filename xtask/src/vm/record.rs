@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     boot::{Boot, Set},
-    catalog::Arch,
+    catalog::{Arch, numbers},
 };
 use crate::{
     cargo, command,
@@ -90,8 +90,7 @@ impl Record {
 
     /// What makes another run of the same replace it.
     fn key(&self) -> (Arch, Vec<u32>, Set) {
-        let numbers = self.kernel.split('.').map(|number| number.parse().unwrap_or(0));
-        (self.machine, numbers.collect(), self.set)
+        (self.machine, numbers(&self.kernel), self.set)
     }
 }
 

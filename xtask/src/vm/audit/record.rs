@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     file::failed,
-    vm::catalog::{Arch, Kernel},
+    vm::catalog::{Arch, Kernel, numbers},
 };
 
 /// The name of a kernel's record beside its report.
@@ -92,8 +92,7 @@ impl Record {
 
     /// The machine, and the release as numbers: the oldest comes first.
     fn key(&self) -> (Arch, Vec<u32>) {
-        let numbers = self.kernel.split('.').map(|number| number.parse().unwrap_or(0));
-        (self.machine, numbers.collect())
+        (self.machine, numbers(&self.kernel))
     }
 }
 
