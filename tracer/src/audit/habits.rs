@@ -7,7 +7,8 @@ use model::{
 };
 
 use super::{
-    play::{self, ATTEMPTS, Played, Went},
+    play::{self, Played, Went},
+    repeats::ATTEMPTS,
     report::model::Family,
     scenario::{ParseError, Script, library},
     stream::Stream,

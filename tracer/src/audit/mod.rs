@@ -7,6 +7,7 @@ pub mod judge;
 pub mod matrix;
 pub mod play;
 pub mod random;
+pub mod repeats;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -18,6 +18,7 @@ use super::{
     matrix,
     play::{self, PlayError},
     random,
+    repeats::{Repeats, UNCONFIRMED, Verdict},
     report::model::{
         self as report, Answer, Deviation, Family, Finding, Kernel, Matrix, Outcome, Problem, Random, Report,
         Scenario, Settings,
@@ -254,25 +255,18 @@ fn play_all(
 /// Rows and conversations side by side: unlike scenarios they do not wait, but work.
 const BUSY: usize = 4;
 
-/// Plays and judges one scenario. When it fails and the host kept our peer waiting, it proves nothing, and is played again.
+/// Plays and judges one scenario, as often as [`Repeats`] wants it.
 fn play_one(script: &Script, family: Family, stream: &Stream) -> Judged {
-    let mut attempts = play::ATTEMPTS;
+    let mut repeats = Repeats::default();
     loop {
-        attempts -= 1;
-        match play::play(script, family, stream) {
-            Ok(played) => {
-                let late = played.is_late();
-                let mut judged = judge::scenario(script, family, &played);
-                let settled = !matches!(judged.scenario.outcome, Outcome::Fail | Outcome::Inconclusive);
-                if settled || attempts == 0 || !late && judged.scenario.outcome == Outcome::Fail {
-                    if late && judged.scenario.outcome == Outcome::Fail {
-                        judged.scenario.outcome = Outcome::Inconclusive;
-                        judged.findings.clear();
-                    }
-                    return judged;
-                }
-            }
-            Err(error) => return impossible(script, family, &error),
+        let judged = match play::play(script, family, stream) {
+            Ok(played) => judge::scenario(script, family, &played),
+            Err(error) => impossible(script, family, &error),
+        };
+        match repeats.after(judged.scenario.outcome, judged) {
+            Some(Verdict::Settled(judged)) => return judged,
+            Some(Verdict::Unconfirmed(judged)) => return judged.unsettled(UNCONFIRMED),
+            None => {}
         }
     }
 }

@@ -23,7 +23,8 @@ use crate::audit::{
 /// segment, call and transition by the reference.
 ///
 /// Exit code: 0 when RFC 9293 and the known deviations of Linux explain everything, 3 when something is left (a finding),
-/// 4 when events were lost, so that there is no verdict, 1 when the audit could not be done.
+/// 4 when something has no verdict (events were lost, the host was too busy, or what differed did not when it was played
+/// again), 1 when the audit could not be done.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {

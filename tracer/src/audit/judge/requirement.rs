@@ -110,7 +110,7 @@ fn verdict(entry: &Entry, steps: &[(&Scenario, &crate::audit::report::model::Dec
     } else if steps.is_empty() {
         (RequirementVerdict::NotRun, "none of the scenarios that decide it ran to that step".to_owned())
     } else {
-        (RequirementVerdict::NotRun, "events were lost while it was decided".to_owned())
+        (RequirementVerdict::NotRun, "the runs that decide it have no verdict".to_owned())
     };
     // What every segment decides needs no list of all scenarios.
     let evidence = steps.iter().filter(|(_, step)| step.line > 0 || step.outcome != Outcome::Pass);

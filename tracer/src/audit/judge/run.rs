@@ -17,6 +17,7 @@ use super::{
     reading::{Reading, explain},
     trace::{Source, Trace, traces},
     wire,
+    word::CROWDED,
 };
 use crate::audit::{
     play::{Connection, Failure, Logged, Played, Recorded, Went},
@@ -33,6 +34,29 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// The deviations that were seen, and on which line where a step showed them.
     pub deviations: Vec<(DeviationId, Option<u32>)>,
+}
+
+impl Judged {
+    /// The same run without a verdict, and why: what differs in it is no finding, and what conforms decides nothing, since
+    /// what nothing explains casts doubt on what a step alone says.
+    #[must_use]
+    pub fn unsettled(mut self, why: &str) -> Self {
+        let scenario = &mut self.scenario;
+        scenario.outcome = Outcome::Inconclusive;
+        let problem = scenario.problem.get_or_insert_with(|| Problem {
+            line: None,
+            expected: "a verdict".to_owned(),
+            seen: "none".to_owned(),
+        });
+        problem.seen = format!("{}: {why}", problem.seen);
+        for step in &mut scenario.decided {
+            if matches!(step.outcome, Outcome::Pass | Outcome::Fail) {
+                step.outcome = Outcome::Inconclusive;
+            }
+        }
+        self.findings.clear();
+        self
+    }
 }
 
 /// Judges a run.
@@ -110,18 +134,13 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         });
     }
     let departs: BTreeSet<DeviationId> = deviations.iter().map(|(id, _)| *id).collect();
-    let outcome = if played.lost > 0 && !findings.is_empty() || uncertain {
-        Outcome::Inconclusive
-    } else if !findings.is_empty() {
+    let outcome = if !findings.is_empty() {
         Outcome::Fail
     } else if departs.iter().any(|id| id.deviation().standing == model::linux::Standing::Departs) {
         Outcome::Deviation
     } else {
         Outcome::Pass
     };
-    if outcome == Outcome::Inconclusive {
-        findings.clear();
-    }
     if problem.is_none() && outcome == Outcome::Fail {
         problem = findings.first().map(|finding| Problem {
             line: None,
@@ -129,7 +148,7 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
             seen: finding.seen.clone(),
         });
     }
-    let mut decided = decided(script, played, outcome);
+    let mut decided = decided(script, played);
     if looked > 0 {
         decided.extend(wire::WATCHED.iter().map(|id| {
             let wrong = broken.iter().find(|(broken, ..)| broken == id);
@@ -163,7 +182,12 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         duration: (played.time.1 - played.time.0) / 1_000,
         ladder: ladder(script, played, &traces, &words),
     };
-    Judged { scenario, findings, deviations }
+    let doubt = if uncertain { Some(CROWDED) } else { played.doubt().filter(|_| !findings.is_empty()) };
+    let judged = Judged { scenario, findings, deviations };
+    match doubt {
+        Some(why) => judged.unsettled(why),
+        None => judged,
+    }
 }
 
 /// `ipv4` or `ipv6`.
@@ -194,7 +218,7 @@ fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     (judgement, shown)
 }
 
-fn decided(script: &Script, played: &Played, whole: Outcome) -> Vec<Decided> {
+fn decided(script: &Script, played: &Played) -> Vec<Decided> {
     let mut decided = Vec::new();
     let mut steps = script.steps.iter();
     for (step, went) in steps.by_ref().zip(&played.went) {
@@ -202,8 +226,6 @@ fn decided(script: &Script, played: &Played, whole: Outcome) -> Vec<Decided> {
             let departs = went.deviation.and_then(model::linux::Deviation::by_name);
             let outcome = match departs {
                 Some(known) if known.standing == model::linux::Standing::Departs => Outcome::Deviation,
-                // What the oracle cannot explain casts doubt on what the step alone says.
-                _ if whole == Outcome::Inconclusive => Outcome::Inconclusive,
                 _ => Outcome::Pass,
             };
             decided.push(Decided {
@@ -221,7 +243,7 @@ fn decided(script: &Script, played: &Played, whole: Outcome) -> Vec<Decided> {
         decided.extend(step.decides.iter().map(|requirement| Decided {
             requirement: requirement.id.to_owned(),
             line: failure.line,
-            outcome: if whole == Outcome::Inconclusive { whole } else { Outcome::Fail },
+            outcome: Outcome::Fail,
             deviation: None,
             seen: failure.seen.clone(),
         }));
@@ -429,5 +451,55 @@ impl Peer {
             }
         };
         self.state = Some(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decided, Family, Finding, Judged, Outcome, Problem, Scenario};
+
+    /// A run of which one step passed, another one showed a deviation, and the last one differed.
+    fn differing() -> Judged {
+        let step = |line, outcome| Decided {
+            requirement: "MUST-13".to_owned(),
+            line,
+            outcome,
+            deviation: None,
+            seen: String::new(),
+        };
+        let problem = Problem { line: Some(9), expected: "state CLOSED".into(), seen: "nothing".into() };
+        let finding = Finding {
+            place: "timers/user-timeout/ipv6:9".into(),
+            expected: problem.expected.clone(),
+            seen: problem.seen.clone(),
+            rules: "-".into(),
+        };
+        let scenario = Scenario {
+            id: "timers/user-timeout".into(),
+            title: String::new(),
+            clause: String::new(),
+            group: "timers".into(),
+            family: Family::Ipv6,
+            source: String::new(),
+            outcome: Outcome::Fail,
+            problem: Some(problem),
+            deviations: Vec::new(),
+            decided: vec![step(7, Outcome::Pass), step(8, Outcome::Deviation), step(9, Outcome::Fail)],
+            duration: 0,
+            ladder: Vec::new(),
+        };
+        Judged { scenario, findings: vec![finding], deviations: Vec::new() }
+    }
+
+    #[test]
+    fn a_run_without_a_verdict_finds_nothing_and_decides_nothing_and_says_why() {
+        let Judged { scenario, findings, .. } = differing().unsettled("not when it was played again");
+        assert_eq!((scenario.outcome, findings), (Outcome::Inconclusive, Vec::new()));
+        let decided: Vec<Outcome> = scenario.decided.iter().map(|step| step.outcome).collect();
+        // A deviation was seen, whatever else came.
+        assert_eq!(decided, [Outcome::Inconclusive, Outcome::Deviation, Outcome::Inconclusive]);
+        let problem = scenario.problem.unwrap();
+        assert_eq!((problem.line, problem.expected.as_str()), (Some(9), "state CLOSED"));
+        assert_eq!(problem.seen, "nothing: not when it was played again");
     }
 }

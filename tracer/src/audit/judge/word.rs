@@ -1,9 +1,9 @@
 //! The word on a connection that stands for itself: a cell of the matrix, a random conversation.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use model::{
-    linux::DeviationId,
+    linux::{DeviationId, Standing},
     oracle::{Departures, Observation},
     profile::RFC9293_INTENT,
 };
@@ -13,7 +13,10 @@ use super::{
     oracle::judge,
     reading::{Reading, explain_crossed},
 };
-use crate::audit::play::Played;
+use crate::audit::{play::Played, report::model::Outcome};
+
+/// More explanations than places for them.
+pub const CROWDED: &str = "no room for every explanation";
 
 /// What a trace amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +32,36 @@ pub enum Word {
         /// The rules that the nearest explanation took.
         rules: String,
     },
-    /// Events were lost, or there are more explanations than places for them.
+    /// Nobody can tell, and why.
     Unknown(&'static str),
+}
+
+impl Word {
+    /// How it counts.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Explained(shown) if departs(shown) => Outcome::Deviation,
+            Self::Explained(_) => Outcome::Pass,
+            Self::Unexplained { .. } => Outcome::Fail,
+            Self::Unknown(_) => Outcome::Inconclusive,
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Explained(_) => f.write_str("explained"),
+            Self::Unexplained { expected, seen, .. } => write!(f, "expected {expected}, seen {seen}"),
+            Self::Unknown(why) => f.write_str(why),
+        }
+    }
+}
+
+/// One of them is more than the RFC permits.
+fn departs(shown: &[DeviationId]) -> bool {
+    shown.iter().any(|id| id.deviation().standing == Standing::Departs)
 }
 
 /// The word on a trace of this run. What is in `known` already is not looked for again: that takes most of the time.
@@ -41,14 +72,14 @@ pub fn word(trace: &[Observation], played: &Played, known: &BTreeSet<DeviationId
     }
     let Reading { judgement, profile, trace: read, fast_path } = explain_crossed(trace, &played.conditions);
     if let Some((at, expected, rules)) = judgement.violation {
-        if played.lost > 0 {
-            return Word::Unknown("events were lost");
+        if let Some(why) = played.doubt() {
+            return Word::Unknown(why);
         }
         let seen = read.get(at).map(ToString::to_string).unwrap_or_default();
         return Word::Unexplained { expected, seen, rules };
     }
     if judgement.inconclusive {
-        return Word::Unknown("no room for every explanation");
+        return Word::Unknown(CROWDED);
     }
     let mut shown = departures(&read, &profile, judgement.departures, known);
     shown.extend(fast_path.then_some(DeviationId::FastPathSkipsAckRange));

@@ -6,23 +6,20 @@
 mod cells;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::{Mutex, PoisonError},
     thread,
 };
 
-use model::{
-    Flags, State,
-    linux::{DeviationId, Standing},
-    oracle::Observation,
-};
+use model::{Flags, State, linux::DeviationId, oracle::Observation};
 
 use cells::{ACKS, COUNT, FLAGS, ROW, SEQS, STARTS, Start, TEXTS, segment};
 
 use super::{
     judge::{Word, name, traces, word},
     play::{self, PlayError, Played, Recorded},
+    repeats::{Repeats, UNCONFIRMED, Verdict},
     report::model::{Answer, Family, Finding, Grid, Matrix, Outcome},
     scenario::{ParseError, Script, parse_file},
     stream::Stream,
@@ -44,6 +41,16 @@ struct Judged {
     answer: Answer,
     finding: Option<Finding>,
     deviations: Vec<DeviationId>,
+}
+
+impl Judged {
+    /// The same cell without a verdict, and why.
+    fn unsettled(mut self, why: &str) -> Self {
+        self.answer.outcome = Outcome::Inconclusive;
+        self.answer.note = format!("{}: {why}", self.answer.note);
+        self.finding = None;
+        self
+    }
 }
 
 struct Row {
@@ -136,34 +143,32 @@ fn collect(done: Vec<DoneRow>) -> Results {
     Results { matrix, findings, deviations }
 }
 
-/// Plays and judges a row. Where something has no verdict, or differs while the host kept our peer waiting, it is played
-/// again.
+/// Plays and judges a row, as often as one of its cells wants it.
 fn play_row(row: &Row, stream: &Stream) -> Result<Vec<(usize, Judged)>, ParseError> {
     let (Some(start), Some(flags)) = (STARTS.get(row.state), FLAGS.get(row.flags)) else {
         return Ok(Vec::new());
     };
     let (cells, script) = script(start, flags)?;
-    let mut attempts = play::ATTEMPTS;
-    loop {
-        attempts -= 1;
-        let played = match play::play(&script, row.family, stream) {
-            Ok(played) => played,
-            Err(error) => return Ok(cells.iter().map(|cell| (*cell, unplayed(&error))).collect()),
+    let mut settled = BTreeMap::new();
+    let mut open: BTreeMap<usize, Repeats<Judged>> =
+        cells.iter().map(|cell| (*cell, Repeats::default())).collect();
+    while !open.is_empty() {
+        let judged = match play::play(&script, row.family, stream) {
+            Ok(played) => judge_row(row, (start, flags), &cells, &played),
+            Err(error) => cells.iter().map(|cell| (*cell, unplayed(&error))).collect(),
         };
-        let mut judged = judge_row(row, (start, flags), &cells, &played);
-        let some = |wanted| judged.iter().any(|(_, cell)| cell.answer.outcome == wanted);
-        let doubtful = played.is_late() && some(Outcome::Fail);
-        if attempts > 0 && (doubtful || some(Outcome::Inconclusive)) {
-            continue;
+        for (cell, judged) in judged {
+            let Some(repeats) = open.get_mut(&cell) else { continue };
+            let verdict = match repeats.after(judged.answer.outcome, judged) {
+                Some(Verdict::Settled(judged)) => judged,
+                Some(Verdict::Unconfirmed(judged)) => judged.unsettled(UNCONFIRMED),
+                None => continue,
+            };
+            open.remove(&cell);
+            settled.insert(cell, verdict);
         }
-        if doubtful {
-            for (_, cell) in judged.iter_mut().filter(|(_, cell)| cell.answer.outcome == Outcome::Fail) {
-                cell.answer.outcome = Outcome::Inconclusive;
-                cell.finding = None;
-            }
-        }
-        return Ok(judged);
     }
+    Ok(settled.into_iter().collect())
 }
 
 fn unplayed(error: &PlayError) -> Judged {
@@ -181,7 +186,8 @@ fn judge_row(
 ) -> Vec<(usize, Judged)> {
     let traces = traces(played);
     // The connection `main` makes the listener, where there is one, and is no cell.
-    let judged = cells.iter().zip(traces.iter().enumerate().skip(1)).map(|(cell, (place, trace))| {
+    let judged = (1..).zip(cells).map(|(place, cell)| {
+        let trace = traces.get(place).map(Vec::as_slice).unwrap_or_default();
         let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
         let text = segment(start, flags, *cell).unwrap_or_default();
         let place_name =
@@ -220,22 +226,21 @@ fn judge_cell(played: &Played, place: usize, observations: &[Observation], place
             played.failure.as_ref().map_or("events were lost".to_owned(), |failure| failure.seen.clone());
         return Judged { answer: of(Outcome::Inconclusive, seen), finding: None, deviations: Vec::new() };
     }
-    match word(observations, played, &BTreeSet::new()) {
+    let word = word(observations, played, &BTreeSet::new());
+    let outcome = word.outcome();
+    match word {
         Word::Explained(shown) => {
             let names: Vec<&str> = shown.iter().map(|id| id.name()).collect();
-            let departs = shown.iter().any(|id| id.deviation().standing == Standing::Departs);
-            let outcome = if departs { Outcome::Deviation } else { Outcome::Pass };
             Judged { answer: of(outcome, names.join(", ")), finding: None, deviations: shown }
         }
         Word::Unexplained { expected, seen, rules } => {
             // Numbers differ from run to run; the finding has them.
             let note = format!("{expected}; {seen}").chars().filter(|c| !c.is_ascii_digit()).collect();
             let finding = Finding { place: place_name, expected, seen, rules };
-            Judged { answer: of(Outcome::Fail, note), finding: Some(finding), deviations: Vec::new() }
+            Judged { answer: of(outcome, note), finding: Some(finding), deviations: Vec::new() }
         }
         Word::Unknown(why) => {
-            let answer = of(Outcome::Inconclusive, why.to_owned());
-            Judged { answer, finding: None, deviations: Vec::new() }
+            Judged { answer: of(outcome, why.to_owned()), finding: None, deviations: Vec::new() }
         }
     }
 }

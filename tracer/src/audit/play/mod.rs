@@ -8,4 +8,4 @@ mod user;
 
 pub use connection::Connection;
 pub use log::{Logged, Recorded};
-pub use player::{ATTEMPTS, Failure, PlayError, Played, Went, play};
+pub use player::{Failure, PlayError, Played, Went, play};

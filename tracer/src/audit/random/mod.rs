@@ -19,7 +19,8 @@ use generate::{Conversation, together};
 use super::{
     judge::{self, Word, name, traces, word},
     play::{self, Played},
-    report::model::{self as report, Family, Finding, Problem, Random, Undecided},
+    repeats::{Repeats, UNCONFIRMED, Verdict},
+    report::model::{self as report, Family, Finding, Outcome, Problem, Random, Undecided},
     scenario::{ParseError, Script, parse_file},
     stream::Stream,
 };
@@ -44,15 +45,17 @@ const ATTEMPTS: usize = 24;
 /// Differences that are shrunk; more of them are findings as they came.
 const SHRUNK: usize = 12;
 
+/// Why nothing was played.
+const NO_NETWORK: &str = "no network to play in";
+
 #[derive(Default)]
 struct Sum {
     conversations: u64,
     observations: u64,
     transitions: BTreeMap<String, u64>,
     deviations: BTreeSet<DeviationId>,
-    different: BTreeMap<u64, Problem>,
-    /// Without a verdict so far.
-    doubtful: Vec<u64>,
+    /// What is not explained so far, and the word on it among the others.
+    open: BTreeMap<u64, Word>,
 }
 
 /// Plays `count` conversations, of the seeds from `seed` on; even seeds speak IPv4, odd ones IPv6. `progress` hears of
@@ -101,8 +104,7 @@ pub fn random(
                         *sum.transitions.entry(transition).or_default() += times;
                     }
                     sum.deviations.extend(part.deviations);
-                    sum.different.extend(part.different);
-                    sum.doubtful.extend(part.doubtful);
+                    sum.open.extend(part.open);
                     progress(sum.conversations, count);
                 }
             });
@@ -114,38 +116,23 @@ pub fn random(
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut undecided = Vec::new();
-    let mut leave = |seed, why: String| undecided.push(Undecided { seed, why });
-    // Whatever is not explained among the others is played alone.
-    let differed = std::mem::take(&mut sum.different);
-    for seed in std::mem::take(&mut sum.doubtful).into_iter().chain(differed.keys().copied()) {
-        match (again(seed, stream)?, differed.get(&seed)) {
-            (Word::Explained(_), Some(Problem { expected, seen, .. })) => {
-                leave(seed, format!("not when it was played alone: expected {expected}, seen {seen}"));
-            }
-            (Word::Explained(shown), None) => sum.deviations.extend(shown),
-            (Word::Unexplained { expected, seen, .. }, _) => {
-                sum.different.insert(seed, Problem { line: None, expected, seen });
-            }
-            (Word::Unknown(why), _) => leave(seed, why.to_owned()),
-        }
-    }
     let mut differences = Vec::new();
     let mut findings = Vec::new();
-    for (at, (seed, problem)) in sum.different.into_iter().enumerate() {
-        let place = format!("random {seed}/{}", name(family_of(seed)));
-        let rules = "-".to_owned();
-        if at >= SHRUNK {
-            let Problem { expected, seen, .. } = problem;
-            findings.push(Finding { place, expected, seen, rules });
-            continue;
+    for (seed, among_others) in std::mem::take(&mut sum.open) {
+        match again(seed, among_others, stream)? {
+            Verdict::Settled(Word::Explained(shown)) => sum.deviations.extend(shown),
+            Verdict::Settled(Word::Unknown(why)) => undecided.push(Undecided { seed, why: why.to_owned() }),
+            Verdict::Unconfirmed(word) => {
+                undecided.push(Undecided { seed, why: format!("{word}: {UNCONFIRMED}") });
+            }
+            Verdict::Settled(Word::Unexplained { expected, seen, rules }) => {
+                let place = format!("random {seed}/{}", name(family_of(seed)));
+                findings.push(Finding { place, expected, seen, rules });
+                if differences.len() < SHRUNK {
+                    differences.extend(shrink(seed, stream)?);
+                }
+            }
         }
-        let Some(conversation) = shrink(seed, stream)? else {
-            leave(seed, format!("not always: expected {}, seen {}", problem.expected, problem.seen));
-            continue;
-        };
-        let Problem { expected, seen, .. } = conversation.problem.clone();
-        findings.push(Finding { place, expected, seen, rules });
-        differences.push(conversation);
     }
     let random = Random {
         seed,
@@ -176,7 +163,7 @@ fn play_batch(
     let script = script(&together(&conversations))?;
     let mut sum = Sum { conversations: u64::try_from(seeds.len()).unwrap_or(0), ..Sum::default() };
     let Ok(played) = play::play(&script, family, stream) else {
-        sum.doubtful.extend(seeds);
+        sum.open.extend(seeds.iter().map(|seed| (*seed, Word::Unknown(NO_NETWORK))));
         return Ok(sum);
     };
     // The first connection is the listener, which belongs to no conversation.
@@ -185,12 +172,9 @@ fn play_batch(
         sum.observations += u64::try_from(observations.len()).unwrap_or(0);
         match word(&observations, &played, known) {
             Word::Explained(shown) => sum.deviations.extend(shown),
-            // Where the host kept peer or user waiting, what differs proves nothing.
-            Word::Unexplained { .. } if played.is_late() => sum.doubtful.push(*seed),
-            Word::Unexplained { expected, seen, .. } => {
-                sum.different.insert(*seed, Problem { line: None, expected, seen });
+            word => {
+                sum.open.insert(*seed, word);
             }
-            Word::Unknown(_) => sum.doubtful.push(*seed),
         }
     }
     for change in played.account.changes() {
@@ -217,7 +201,7 @@ impl Alone {
     fn new(conversation: &Conversation, family: Family, stream: &Stream) -> Result<Self, ParseError> {
         let script = script(&together(&[("c".to_owned(), conversation.clone())]))?;
         let Ok(played) = play::play(&script, family, stream) else {
-            return Ok(Self { word: Word::Unknown("no network to play in"), script, played: None });
+            return Ok(Self { word: Word::Unknown(NO_NETWORK), script, played: None });
         };
         let observations: Vec<Observation> = traces(&played)
             .into_iter()
@@ -241,31 +225,29 @@ impl Alone {
     }
 }
 
-/// The word on a conversation that had none among the others.
-fn again(seed: u64, stream: &Stream) -> Result<Word, ParseError> {
-    let mut word = Word::Unknown("");
-    for _ in 0..play::ATTEMPTS {
-        word = Alone::new(&Conversation::new(seed), family_of(seed), stream)?.word;
-        if !matches!(word, Word::Unknown(_)) {
-            break;
+/// The verdict on a conversation that is not explained among the others: it is played alone, as often as [`Repeats`] wants
+/// it. A difference among the others is an attempt that counts; others may have been in the way of a verdict.
+fn again(seed: u64, among_others: Word, stream: &Stream) -> Result<Verdict<Word>, ParseError> {
+    let mut repeats = Repeats::default();
+    let differed = among_others.outcome() == Outcome::Fail;
+    let mut verdict = if differed { repeats.after(Outcome::Fail, among_others) } else { None };
+    loop {
+        if let Some(verdict) = verdict {
+            return Ok(verdict);
         }
+        let word = Alone::new(&Conversation::new(seed), family_of(seed), stream)?.word;
+        verdict = repeats.after(word.outcome(), word);
     }
-    Ok(word)
 }
 
-/// Leaves out one step after the other for as long as something still differs. None: it does not differ any more.
+/// Leaves out one step after the other for as long as something still differs. None: this time nothing does.
 fn shrink(seed: u64, stream: &Stream) -> Result<Option<report::Conversation>, ParseError> {
     let family = family_of(seed);
     let mut conversation = Conversation::new(seed);
-    let mut least = None;
-    for _ in 0..play::ATTEMPTS {
-        let alone = Alone::new(&conversation, family, stream)?;
-        if alone.problem().is_some() {
-            least = Some(alone);
-            break;
-        }
+    let mut least = Alone::new(&conversation, family, stream)?;
+    if least.problem().is_none() {
+        return Ok(None);
     }
-    let Some(mut least) = least else { return Ok(None) };
     let mut at = conversation.body.len();
     for _ in 0..ATTEMPTS.min(at) {
         at -= 1;

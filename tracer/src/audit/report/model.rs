@@ -79,7 +79,7 @@ pub enum Outcome {
     Pass,
     /// With deviations that are known by name.
     Deviation,
-    /// Something was lost (records, packets, time), so there is no verdict.
+    /// There is no verdict: something was lost (records, packets, time), or what differed did not when it was played again.
     Inconclusive,
     /// Otherwise: a finding.
     Fail,

@@ -41,7 +41,7 @@ impl Outcome {
                 "RFC 9293 and the deviations that Linux is known for explain everything that was seen; nothing is left over."
             }
             Self::Inconclusive => {
-                "Events, packets or time were lost while the audit ran, so that some of it could not be judged. Run it again on a quieter host."
+                "Some of it could not be judged: events, packets or time were lost while the audit ran, or what differed did not when it was played again. Run it again on a quieter host."
             }
             Self::Fail => {
                 "Neither RFC 9293 nor a known deviation explains some of what was seen. The findings say what and where."

@@ -84,14 +84,17 @@ pub struct Played {
 /// A peer or user that was later than this may have changed what happens, nanoseconds.
 const LATE: u64 = 10_000_000;
 
-/// How often something is played until it has a verdict.
-pub const ATTEMPTS: u32 = 3;
-
 impl Played {
-    /// The host kept our peer or our user waiting: what differs proves nothing.
+    /// Why something that differs in this run proves nothing; none: it does prove something.
     #[must_use]
-    pub const fn is_late(&self) -> bool {
-        self.stalled > LATE
+    pub const fn doubt(&self) -> Option<&'static str> {
+        if self.lost > 0 {
+            Some("events were lost")
+        } else if self.stalled > LATE {
+            Some("the host kept the peer or the user waiting")
+        } else {
+            None
+        }
     }
 }
 
