@@ -7,6 +7,8 @@ mod catalog;
 mod document;
 mod guest;
 mod initramfs;
+mod kept;
+mod machine;
 mod programs;
 mod record;
 mod store;
@@ -21,10 +23,10 @@ use std::{
 use self::{
     boot::{Boot, Heard, Set},
     catalog::{Arch, Kernel},
-    guest::Guest,
-    programs::{LONG_TIMERS, QUICK, Tests},
+    machine::{Machine, Plan, by_machine},
+    programs::{LONG_TIMERS, Load, QUICK, Tests},
     record::Record,
-    store::Store,
+    store::{Image, Store},
 };
 use crate::{
     cargo,
@@ -85,9 +87,9 @@ pub enum Error {
     #[error(transparent)]
     Types(#[from] types::Error),
     #[error(transparent)]
-    Guest(#[from] guest::Error),
+    Machine(#[from] machine::Error),
     #[error(transparent)]
-    Record(#[from] record::Error),
+    Kept(#[from] kept::Error),
     #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]
@@ -154,40 +156,24 @@ fn run(options: &Options) -> Result<(), Error> {
 
 /// Runs the live tests on these kernels.
 fn test(store: &Store, kernels: &[Kernel], options: &Options, folder: &Path) -> Result<Vec<Boot>, Error> {
-    let tree = record::tree();
+    let tree = kept::tree();
+    let limit = Duration::from_secs(options.limit);
     let mut boots = Vec::new();
-    for arch in catalog::ARCHES {
-        let its: Vec<_> = kernels.iter().filter(|kernel| kernel.arch == arch).collect();
-        if its.is_empty() {
-            continue;
-        }
-        let qemu = store.qemu(arch)?;
-        let userland = store.userland(arch)?;
+    for (arch, its) in by_machine(kernels) {
+        let machine = Machine::new(store, arch)?;
         let tests = Tests::build(arch)?;
         for kernel in its {
-            let image = &store.kernel(kernel)?;
+            let image = store.kernel(kernel)?;
             for set in sets(options) {
                 let console = folder.join(format!("{}-{}-{}.console", kernel.tag, kernel.arch, set.name()));
-                let initramfs = console.with_extension("cpio");
+                let kept_in = console.with_extension("json");
                 let fast_clock = options.fast_clock || set == Set::LongTimers;
                 let load = tests.load(fast_clock, &filters(options, set));
-                programs::assemble(&load, &userland, image, &initramfs)?;
-                let guest = Guest {
-                    arch,
-                    image,
-                    qemu: &qemu,
-                    initramfs: &initramfs,
-                    fast_clock,
-                    limit: Duration::from_secs(options.limit),
-                    console: &console,
-                };
-                let boot = boot(kernel, set, &guest);
-                // It is as large as everything in the guest.
-                fs::remove_file(&initramfs).map_err(failed("remove", &initramfs))?;
-                let boot = boot?;
+                let boot =
+                    boot(&machine, (kernel, &image), set, &load, &Plan { fast_clock, limit, console })?;
                 println!("{boot}");
                 if set != Set::Chosen {
-                    record::write(&console.with_extension("json"), &[Record::new(&boot, &tree)])?;
+                    kept::write(&kept_in, &[Record::new(&boot, &tree)])?;
                 }
                 boots.push(boot);
             }
@@ -279,17 +265,22 @@ fn both_ends<E>(
     Ok(kernels)
 }
 
-fn boot(kernel: &Kernel, set: Set, guest: &Guest<'_>) -> Result<Boot, Error> {
-    eprintln!("== {kernel} ({}){}", guest.image.package, if guest.fast_clock { ", fast clock" } else { "" });
+fn boot(
+    machine: &Machine,
+    (kernel, image): (&Kernel, &Image),
+    set: Set,
+    load: &Load,
+    plan: &Plan,
+) -> Result<Boot, machine::Error> {
+    eprintln!("== {kernel} ({}){}", image.package, if plan.fast_clock { ", fast clock" } else { "" });
     let mut heard = Heard::default();
-    let (ending, took) = guest.run(|line| {
+    let (ending, took) = machine.boot(image, load, plan, |line| {
         if line.starts_with("test ") {
             eprintln!("{line}");
         }
         heard.hear(line);
     })?;
-    let package = guest.image.package.clone();
-    Ok(Boot { kernel: kernel.clone(), set, package, ending, took, heard })
+    Ok(Boot { kernel: kernel.clone(), set, package: image.package.clone(), ending, took, heard })
 }
 
 /// Puts what was kept of the boots here to what is documented already, and makes the page of it.
@@ -298,15 +289,15 @@ fn write_document(options: &Options, folder: &Path) -> Result<(), Error> {
         return Ok(audit::write_document(folder)?);
     }
     let docs = cargo::workspace().join("docs");
-    let kept = docs.join("kernels.json");
-    let mut records = record::read(&kept)?;
+    let path = docs.join("kernels.json");
+    let mut records: Vec<Record> = kept::read(&path)?;
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().extension().is_some_and(|extension| extension == "json") {
-            records.extend(record::read(&entry.path())?);
+            records.extend(kept::read::<Vec<Record>>(&entry.path())?);
         }
     }
     let records = record::latest(records);
-    record::write(&kept, &records)?;
+    kept::write(&path, &records)?;
     let page = docs.join("kernels.md");
     Ok(fs::write(&page, document::document(&records)).map_err(failed("write", &page))?)
 }

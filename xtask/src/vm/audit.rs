@@ -19,8 +19,10 @@ use self::{
 };
 use super::{
     catalog::{self, Kernel},
-    guest::{self, Ending, Guest},
-    programs::{self, Agent},
+    guest::Ending,
+    kept,
+    machine::{self, Machine, Plan, by_machine},
+    programs::{self, Agent, Load},
     store::{self, Image, Store},
 };
 use crate::{
@@ -35,7 +37,9 @@ pub enum Error {
     #[error(transparent)]
     Programs(#[from] programs::Error),
     #[error(transparent)]
-    Guest(#[from] guest::Error),
+    Machine(#[from] machine::Error),
+    #[error(transparent)]
+    Kept(#[from] kept::Error),
     #[error(transparent)]
     File(#[from] file::Error),
     #[error(transparent)]
@@ -44,8 +48,6 @@ pub enum Error {
     Unpack(#[from] command::Error),
     #[error("{path} is no report of an audit, or one of another version of it: {source}")]
     Report { path: PathBuf, source: serde_json::Error },
-    #[error("{path} is not what `cargo xtask vm --audit` writes: {source}")]
-    Record { path: PathBuf, source: serde_json::Error },
 }
 
 /// How much of an audit there is to be.
@@ -80,40 +82,23 @@ struct Audit {
 
 /// Audits these kernels, one after the other; says of each whether it gave a report without findings.
 pub fn audit(store: &Store, kernels: &[Kernel], extent: Extent, folder: &Path) -> Result<Vec<bool>, Error> {
-    let tree = super::record::tree();
+    let tree = kept::tree();
     let mut audits = Vec::new();
-    for arch in catalog::ARCHES {
-        let its: Vec<&Kernel> = kernels.iter().filter(|kernel| kernel.arch == arch).collect();
-        if its.is_empty() {
-            continue;
-        }
-        let qemu = store.qemu(arch)?;
-        let userland = store.userland(arch)?;
+    for (arch, its) in by_machine(kernels) {
+        let machine = Machine::new(store, arch)?;
         let agent = Agent::build(arch)?;
+        let load = agent.load(script(&agent, extent.quick));
         for kernel in its {
             let image = store.kernel(kernel)?;
             let place = place(folder, kernel);
             clear(&place)?;
-            let beside = |ending| folder.join(format!("{}-{}-audit.{ending}", kernel.tag, kernel.arch));
-            let initramfs = beside("cpio");
-            programs::assemble(&agent.load(script(&agent, extent.quick)), &userland, &image, &initramfs)?;
-            let guest = Guest {
-                arch,
-                image: &image,
-                qemu: &qemu,
-                initramfs: &initramfs,
-                fast_clock: true,
-                limit: extent.limit,
-                console: &beside("console"),
-            };
-            let audit = boot(kernel, &image, &guest, &place);
-            // It is as large as everything in the guest.
-            fs::remove_file(&initramfs).map_err(failed("remove", &initramfs))?;
-            let audit = audit?;
+            let console = folder.join(format!("{}-{}-audit.console", kernel.tag, kernel.arch));
+            let plan = Plan { fast_clock: true, limit: extent.limit, console };
+            let audit = boot(&machine, (kernel, &image), &load, &plan, &place)?;
             println!("{audit}");
             if let Some(report) = &audit.report {
                 let record = Record::new(kernel, &audit.package, &tree, report);
-                record::write(&place.join(record::NAME), &[record])?;
+                kept::write(&place.join(record::NAME), &[record])?;
             }
             audits.push(audit.is_good());
         }
@@ -125,9 +110,9 @@ pub fn audit(store: &Store, kernels: &[Kernel], extent: Extent, folder: &Path) -
 pub fn write_document(folder: &Path) -> Result<(), Error> {
     let docs = cargo::workspace().join("docs");
     let path = docs.join("kernels-audit.json");
-    let Kept { mut audits, comparisons: mut documented } = record::read(&path)?;
+    let Kept { mut audits, comparisons: mut documented } = kept::read(&path)?;
     for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
-        audits.extend(record::read::<Vec<Record>>(&entry.path().join(record::NAME))?);
+        audits.extend(kept::read::<Vec<Record>>(&entry.path().join(record::NAME))?);
     }
     let audits = record::latest(audits);
     let mut agent = None;
@@ -140,7 +125,7 @@ pub fn write_document(folder: &Path) -> Result<(), Error> {
         }
         let places = [old, new].map(|record| place(folder, &record.kernel()));
         let are_here = places.iter().zip([old, new]).all(|(place, record)| {
-            record::read::<Vec<Record>>(&place.join(record::NAME)).is_ok_and(|kept| kept.contains(record))
+            kept::read::<Vec<Record>>(&place.join(record::NAME)).is_ok_and(|kept| kept.contains(record))
         });
         if are_here {
             let agent = match &mut agent {
@@ -159,7 +144,7 @@ pub fn write_document(folder: &Path) -> Result<(), Error> {
         }
     }
     let kept = Kept { audits, comparisons };
-    record::write(&path, &kept)?;
+    kept::write(&path, &kept)?;
     let page = docs.join("kernels-audit.md");
     Ok(fs::write(&page, document::document(&kept)).map_err(failed("write", &page))?)
 }
@@ -210,12 +195,18 @@ fn script(agent: &Agent, quick: bool) -> String {
     )
 }
 
-fn boot(kernel: &Kernel, image: &Image, guest: &Guest<'_>, place: &Path) -> Result<Audit, Error> {
+fn boot(
+    machine: &Machine,
+    (kernel, image): (&Kernel, &Image),
+    load: &Load,
+    plan: &Plan,
+    place: &Path,
+) -> Result<Audit, Error> {
     eprintln!("== audit of {kernel} ({})", image.package);
     let mut files: Option<String> = None;
     let mut are_whole = false;
     let [begin, end] = FILES;
-    let (ending, took) = guest.run(|line| match &mut files {
+    let (ending, took) = machine.boot(image, load, plan, |line| match &mut files {
         _ if line == begin => files = Some(String::new()),
         _ if line == end => are_whole = true,
         Some(files) if !are_whole => {

@@ -192,7 +192,8 @@ mod tests {
         vm::{
             boot::tests::{CONSOLE, boot},
             guest::Ending,
-            record::{self, Record},
+            kept,
+            record::Record,
         },
     };
 
@@ -246,6 +247,6 @@ mod tests {
     fn no_line_of_the_stored_page_is_written_by_hand() {
         let docs = cargo::workspace().join("docs");
         let page = std::fs::read_to_string(docs.join("kernels.md")).unwrap();
-        assert_eq!(page, document(&record::read(&docs.join("kernels.json")).unwrap()));
+        assert_eq!(page, document(&kept::read::<Vec<Record>>(&docs.join("kernels.json")).unwrap()));
     }
 }

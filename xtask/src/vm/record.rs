@@ -1,7 +1,6 @@
-//! What is kept of a boot: docs/kernels.json, from which docs/kernels.md is made. Runs of different kernels may be made one
-//! at a time, each from its own tree.
+//! What is kept of a boot: docs/kernels.json, from which docs/kernels.md is made.
 
-use std::{collections::BTreeMap, fs, io, path::Path, process::Command, time::SystemTime};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,19 +8,8 @@ use serde_json::Value;
 use super::{
     boot::{Boot, Set},
     catalog::{Arch, numbers},
+    kept,
 };
-use crate::{
-    cargo, command,
-    file::{self, failed},
-};
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    File(#[from] file::Error),
-    #[error("{path} is not what `cargo xtask vm --document` writes: {source}")]
-    Json { path: std::path::PathBuf, source: serde_json::Error },
-}
 
 /// What one boot came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +18,7 @@ pub struct Record {
     pub kernel: String,
     pub machine: Arch,
     pub set: Set,
-    /// The commit that was tested; see [`tree`].
+    /// The commit that was tested; see [`kept::tree`].
     pub tree: String,
     /// When it was over, seconds since 1970.
     pub time: u64,
@@ -61,13 +49,12 @@ impl Record {
             boot.heard.doctor.iter().filter_map(|doctor| doctor["checks"].as_array()).flatten().collect();
         let section = |name: &'static str| checks.iter().filter(move |check| check["section"] == name);
         let is_ok = |check: &&&Value| check["mark"] == "ok";
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             kernel: boot.kernel.tag.clone(),
             machine: boot.kernel.arch,
             set: boot.set,
             tree: tree.to_owned(),
-            time: time.map_or(0, |time| time.as_secs()),
+            time: kept::now(),
             package: boot.package.clone(),
             passed: boot.heard.passed(),
             failed: boot.troubles(),
@@ -110,47 +97,7 @@ fn text(value: &Value) -> &str {
 
 /// The last of each kind, machine by machine, the oldest kernel first.
 pub fn latest(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
-    let mut found: BTreeMap<_, Record> = BTreeMap::new();
-    for record in records {
-        let key = record.key();
-        if found.get(&key).is_none_or(|known| known.time <= record.time) {
-            found.insert(key, record);
-        }
-    }
-    found.into_values().collect()
-}
-
-/// Reads such a file; nothing where there is none.
-pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
-    match fs::read(path) {
-        Ok(json) => {
-            serde_json::from_slice(&json).map_err(|source| Error::Json { path: path.to_path_buf(), source })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(failed("read", path)(source).into()),
-    }
-}
-
-/// Writes such a file.
-pub fn write(path: &Path, records: &[Record]) -> Result<(), Error> {
-    let json = serde_json::to_string_pretty(records)
-        .map_err(|source| Error::Json { path: path.to_path_buf(), source })?;
-    Ok(fs::write(path, json + "\n").map_err(failed("write", path))?)
-}
-
-/// The commit of this tree, and whether files beside the documents differ from it.
-pub fn tree() -> String {
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        git.current_dir(cargo::workspace()).args(arguments);
-        command::output(&mut git).map(|output| output.trim().to_owned())
-    };
-    let changed = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"];
-    match (git(&["rev-parse", "--short=10", "HEAD"]), git(&changed)) {
-        (Ok(commit), Ok(changes)) if changes.is_empty() => commit,
-        (Ok(commit), _) => format!("{commit}, changed"),
-        (Err(_), _) => "unknown".to_owned(),
-    }
+    kept::latest(records, Record::key, |record| record.time)
 }
 
 #[cfg(test)]
@@ -188,18 +135,5 @@ mod tests {
             latest(all).into_iter().map(|record| (record.kernel, record.set, record.time)).collect();
         let expected = [("6.1", Set::Quick, 5), ("6.1", Set::Complete, 3), ("6.12", Set::Quick, 1)];
         assert_eq!(left, expected.map(|(kernel, set, time)| (kernel.to_owned(), set, time)));
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let path = std::env::temp_dir().join(format!("tcp-tracer-records-{}.json", std::process::id()));
-        assert_eq!(read(&path).unwrap(), []);
-        let records = [Record::new(&boot(CONSOLE, Ending::Finished(0)), "abc")];
-        write(&path, &records).unwrap();
-        assert_eq!(read(&path).unwrap(), records);
-        fs::write(&path, "{}").unwrap();
-        let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains("is not what `cargo xtask vm --document` writes"), "{error}");
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -164,7 +164,10 @@ mod tests {
     use super::*;
     use crate::{
         cargo,
-        vm::audit::{compare, record},
+        vm::{
+            audit::{compare, record},
+            kept,
+        },
     };
 
     #[test]
@@ -193,6 +196,6 @@ mod tests {
     fn no_line_of_the_stored_page_is_written_by_hand() {
         let docs = cargo::workspace().join("docs");
         let page = std::fs::read_to_string(docs.join("kernels-audit.md")).unwrap();
-        assert_eq!(page, document(&record::read(&docs.join("kernels-audit.json")).unwrap()));
+        assert_eq!(page, document(&kept::read::<Kept>(&docs.join("kernels-audit.json")).unwrap()));
     }
 }

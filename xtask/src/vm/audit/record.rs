@@ -1,17 +1,14 @@
 //! What is kept of audits: docs/kernels-audit.json, from which docs/kernels-audit.md is made.
 
-use std::{collections::BTreeMap, fs, io, path::Path, time::SystemTime};
-
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Error,
     compare::Comparison,
     report::{Counts, Finding, Report},
 };
-use crate::{
-    file::failed,
-    vm::catalog::{Arch, Kernel, numbers},
+use crate::vm::{
+    catalog::{Arch, Kernel, numbers},
+    kept,
 };
 
 /// The name of a kernel's record beside its report.
@@ -31,7 +28,7 @@ pub struct Record {
     /// Its release, such as `6.12`.
     pub kernel: String,
     pub machine: Arch,
-    /// The commit that audited; see [`tree`](crate::vm::record::tree).
+    /// The commit that audited; see [`kept::tree`].
     pub tree: String,
     /// When it was over, seconds since 1970.
     pub time: u64,
@@ -62,13 +59,12 @@ pub struct Record {
 impl Record {
     /// Of an audit that has just ended.
     pub fn new(kernel: &Kernel, package: &str, tree: &str, report: &Report) -> Self {
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let random = report.random.as_ref();
         Self {
             kernel: kernel.tag.clone(),
             machine: kernel.arch,
             tree: tree.to_owned(),
-            time: time.map_or(0, |time| time.as_secs()),
+            time: kept::now(),
             package: package.to_owned(),
             release: report.kernel.release.clone(),
             started: report.started.clone(),
@@ -98,33 +94,7 @@ impl Record {
 
 /// The last of each kernel, a whole one before a quick one, machine by machine, the oldest kernel first.
 pub fn latest(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
-    let mut found: BTreeMap<_, Record> = BTreeMap::new();
-    let rank = |record: &Record| (!record.quick, record.time);
-    for record in records {
-        let key = record.key();
-        if found.get(&key).is_none_or(|known| rank(known) <= rank(&record)) {
-            found.insert(key, record);
-        }
-    }
-    found.into_values().collect()
-}
-
-/// Reads a file; what is empty where there is none.
-pub fn read<T: Default + for<'a> Deserialize<'a>>(path: &Path) -> Result<T, Error> {
-    match fs::read(path) {
-        Ok(json) => {
-            serde_json::from_slice(&json).map_err(|source| Error::Record { path: path.to_path_buf(), source })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
-        Err(source) => Err(failed("read", path)(source).into()),
-    }
-}
-
-/// Writes a file.
-pub fn write<T: Serialize + ?Sized>(path: &Path, what: &T) -> Result<(), Error> {
-    let json = serde_json::to_string_pretty(what)
-        .map_err(|source| Error::Record { path: path.to_path_buf(), source })?;
-    Ok(fs::write(path, json + "\n").map_err(failed("write", path))?)
+    kept::latest(records, Record::key, |record| (!record.quick, record.time))
 }
 
 #[cfg(test)]
@@ -154,17 +124,5 @@ pub mod tests {
         let left = latest([of("6.12", 1), of("6.1", 3), of("6.1", 2), quick]);
         let left: Vec<_> = left.iter().map(|record| (record.kernel.as_str(), record.time)).collect();
         assert_eq!(left, [("6.1", 3), ("6.12", 1)]);
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let path = std::env::temp_dir().join(format!("tcp-tracer-audits-{}.json", std::process::id()));
-        assert_eq!(read::<Kept>(&path).unwrap(), Kept::default());
-        let kept = Kept { audits: vec![record("abc")], comparisons: Vec::new() };
-        write(&path, &kept).unwrap();
-        assert_eq!(read::<Kept>(&path).unwrap(), kept);
-        fs::write(&path, "[]").unwrap();
-        assert!(matches!(read::<Kept>(&path), Err(Error::Record { .. })));
-        fs::remove_file(&path).unwrap();
     }
 }
