@@ -32,7 +32,7 @@ pub(super) struct Refresh {
     /// When a loss was counted last, CLOCK_MONOTONIC nanoseconds.
     counted: u64,
     /// When the last comparison with the kernel's books was begun.
-    compared: u64,
+    last_comparison: u64,
     sweeps: Sweeps,
 }
 
@@ -58,7 +58,7 @@ impl Refresh {
     /// that was counted explains it.
     fn compared(&mut self, report: &Report, visible: Hooks) -> bool {
         // The loss may lie before a comparison that it was too late for, and was counted up to a second after it.
-        let since = std::mem::replace(&mut self.compared, report.begun).saturating_sub(super::COUNT_INTERVAL);
+        let since = std::mem::replace(&mut self.last_comparison, report.begun).saturating_sub(super::COUNT_INTERVAL);
         let is_explained = self.counted >= since || !LIVES.iter().all(|hook| visible.has(*hook));
         !report.news.is_empty() && !is_explained
     }
