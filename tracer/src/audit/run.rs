@@ -60,7 +60,9 @@ pub enum AuditError {
     #[error(transparent)]
     Scenario(#[from] ParseError),
     /// A scenario's file.
-    #[error("cannot read {path}: {source}")]
+    #[error(
+        "cannot read the scenarios in {path}: {source}; give a text file, as docs/audit-scenarios.md describes it"
+    )]
     File {
         /// Which.
         path: PathBuf,

@@ -12,9 +12,8 @@ use std::{
 
 use crate::audit::{
     report::{
-        WriteError,
+        Folder, WriteError,
         model::{Outcome, Report, RequirementVerdict, Undecided},
-        write,
     },
     run::{AuditError, Config, Done, Progress, audit, scenarios},
 };
@@ -98,14 +97,15 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         anstream::print!("{}", listing(&config)?);
         return Ok(ExitCode::SUCCESS);
     }
+    let folder = output_dir.map(Folder::new).transpose()?;
     let live = stderr().is_terminal();
     let report = audit(&config, &|progress| show(progress, live))?;
     if live {
         eprint!("\r\x1b[K");
     }
     anstream::print!("{}", summary(&report));
-    if let Some(folder) = output_dir {
-        for path in write(&report, &folder)? {
+    if let Some(folder) = folder {
+        for path in folder.write(&report)? {
             anstream::println!("{}", path.display());
         }
     }

@@ -58,7 +58,8 @@ impl Refresh {
     /// that was counted explains it.
     fn compared(&mut self, report: &Report, visible: Hooks) -> bool {
         // The loss may lie before a comparison that it was too late for, and was counted up to a second after it.
-        let since = std::mem::replace(&mut self.last_comparison, report.begun).saturating_sub(super::COUNT_INTERVAL);
+        let since =
+            std::mem::replace(&mut self.last_comparison, report.begun).saturating_sub(super::COUNT_INTERVAL);
         let is_explained = self.counted >= since || !LIVES.iter().all(|hook| visible.has(*hook));
         !report.news.is_empty() && !is_explained
     }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracer::audit::report::{model::Report, write};
+use tracer::audit::report::{Folder, model::Report};
 
 use crate::fixture;
 
@@ -19,7 +19,7 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// Writes the report into the folder.
 pub fn written(report: &Report, folder: &Path) {
-    write(report, folder).unwrap();
+    Folder::new(folder.to_owned()).unwrap().write(report).unwrap();
 }
 
 /// One of the files of the fixture's report.

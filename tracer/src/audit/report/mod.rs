@@ -16,4 +16,4 @@ mod write;
 
 pub use cells::Place;
 pub use read::{ReadError, read};
-pub use write::{WriteError, write};
+pub use write::{Folder, WriteError};
