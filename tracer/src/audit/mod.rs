@@ -11,5 +11,6 @@ pub mod repeats;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod side_by_side;
 pub mod stream;
 pub mod world;

@@ -1,10 +1,12 @@
 //! The audit as a whole: every scenario on a thread and in a network of its own, many side by side.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     fs,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Instant,
 };
@@ -24,6 +26,7 @@ use super::{
         Scenario, Settings,
     },
     scenario::{ParseError, Script, library, parse_file},
+    side_by_side::side_by_side,
     stream::{Stream, StreamError},
     world::{World, WorldError},
 };
@@ -224,28 +227,17 @@ fn play_all(
         .collect();
     let all = runs.len();
     // The longest ones begin first; they wait most of their time.
-    runs.sort_by_key(|(script, _)| script.takes);
-    let queue = Mutex::new(runs);
-    let judged: Mutex<Vec<Judged>> = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..config.jobs.clamp(1, all.max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                    let Some((script, family)) = next else { return };
-                    let one = play_one(script, family, stream);
-                    let last = (script.id.clone(), family, one.scenario.outcome);
-                    let problem = one.scenario.problem.clone();
-                    let mut judged = judged.lock().unwrap_or_else(PoisonError::into_inner);
-                    judged.push(one);
-                    let done = judged.len();
-                    drop(judged);
-                    progress(&Progress::Scenario(Done { done, all, last, problem }));
-                }
-            });
-        }
+    runs.sort_by_key(|(script, _)| Reverse(script.takes));
+    let done = AtomicUsize::new(0);
+    let judged = side_by_side(config.jobs, runs, |(script, family)| {
+        let judged = play_one(script, family, stream);
+        let last = (script.id.clone(), family, judged.scenario.outcome);
+        let problem = judged.scenario.problem.clone();
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(&Progress::Scenario(Done { done, all, last, problem }));
+        Ok::<_, Infallible>(judged)
     });
-    let mut judged = judged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Ok(mut judged) = judged;
     let order = |one: &Judged| {
         let place = scripts.iter().position(|script| script.id == one.scenario.id);
         (place, one.scenario.family)

@@ -8,8 +8,7 @@ mod cells;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    sync::{Mutex, PoisonError},
-    thread,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use model::{Flags, State, linux::DeviationId, oracle::Observation};
@@ -22,6 +21,7 @@ use super::{
     repeats::{Repeats, UNCONFIRMED, Verdict},
     report::model::{Answer, Family, Finding, Grid, Matrix, Outcome},
     scenario::{ParseError, Script, parse_file},
+    side_by_side::side_by_side,
     stream::Stream,
 };
 
@@ -82,34 +82,13 @@ pub fn matrix(
         }
     }
     let all = rows.len();
-    let queue = Mutex::new(rows);
-    let done: Mutex<Vec<DoneRow>> = Mutex::new(Vec::new());
-    let failed: Mutex<Option<ParseError>> = Mutex::new(None);
-    thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, all) {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                    let Some(row) = next else { return };
-                    match play_row(&row, stream) {
-                        Ok(judged) => {
-                            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                            done.push((row, judged));
-                            progress(done.len(), all);
-                        }
-                        Err(error) => {
-                            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                            return;
-                        }
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    Ok(collect(done.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    let played = AtomicUsize::new(0);
+    let done = side_by_side(jobs, rows, |row| {
+        let judged = play_row(&row, stream)?;
+        progress(played.fetch_add(1, Ordering::Relaxed) + 1, all);
+        Ok::<DoneRow, ParseError>((row, judged))
+    })?;
+    Ok(collect(done))
 }
 
 fn collect(done: Vec<DoneRow>) -> Results {

@@ -8,7 +8,6 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Instant,
 };
 
@@ -22,6 +21,7 @@ use super::{
     repeats::{Repeats, UNCONFIRMED, Verdict},
     report::model::{self as report, Family, Finding, Outcome, Problem, Random, Undecided},
     scenario::{ParseError, Script, parse_file},
+    side_by_side::side_by_side,
     stream::Stream,
 };
 
@@ -71,55 +71,27 @@ pub fn random(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Results, ParseError> {
     let began = Instant::now();
-    let next = AtomicU64::new(0);
-    let sum = Mutex::new(Sum::default());
-    let failed: Mutex<Option<ParseError>> = Mutex::new(None);
-    thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let turn = next.fetch_add(1, Ordering::Relaxed);
-                    // Two batches share a range of seeds, one of each family.
-                    let from = (turn / 2).saturating_mul(2 * BATCH);
-                    if from >= count {
-                        return;
-                    }
-                    let family = if turn.is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 };
-                    let seeds: Vec<u64> = (from..count.min(from + 2 * BATCH))
-                        .map(|n| seed.wrapping_add(n))
-                        .filter(|seed| family_of(*seed) == family)
-                        .collect();
-                    let known = sum.lock().unwrap_or_else(PoisonError::into_inner).deviations.clone();
-                    let part = match play_batch(&seeds, family, stream, &known) {
-                        Ok(part) => part,
-                        Err(error) => {
-                            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                            return;
-                        }
-                    };
-                    let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-                    sum.conversations += part.conversations;
-                    sum.observations += part.observations;
-                    for (transition, times) in part.transitions {
-                        *sum.transitions.entry(transition).or_default() += times;
-                    }
-                    sum.deviations.extend(part.deviations);
-                    sum.open.extend(part.open);
-                    progress(sum.conversations, count);
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
+    let played = AtomicU64::new(0);
+    let known: Mutex<BTreeSet<DeviationId>> = Mutex::default();
+    let parts = side_by_side(jobs, batches(seed, count), |(family, seeds)| {
+        let so_far = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let part = play_batch(&seeds, family, stream, &so_far)?;
+        known.lock().unwrap_or_else(PoisonError::into_inner).extend(&part.deviations);
+        let new = part.conversations;
+        progress(played.fetch_add(new, Ordering::Relaxed) + new, count);
+        Ok::<_, ParseError>(part)
+    })?;
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut sum = parts.into_iter().fold(Sum::default(), Sum::with);
+    let open = std::mem::take(&mut sum.open).into_iter().collect();
+    let verdicts = side_by_side(jobs, open, |(seed, among_others)| {
+        Ok::<_, ParseError>((seed, again(seed, among_others, stream)?))
+    })?;
     let mut undecided = Vec::new();
     let mut differences = Vec::new();
     let mut findings = Vec::new();
-    for (seed, among_others) in std::mem::take(&mut sum.open) {
-        match again(seed, among_others, stream)? {
+    for (seed, verdict) in verdicts {
+        match verdict {
             Verdict::Settled(Word::Explained(shown)) => sum.deviations.extend(shown),
             Verdict::Settled(Word::Unknown(why)) => undecided.push(Undecided { seed, why: why.to_owned() }),
             Verdict::Unconfirmed(word) => {
@@ -145,6 +117,23 @@ pub fn random(
         differences,
     };
     Ok(Results { random, findings, deviations: sum.deviations })
+}
+
+/// The seeds by family, in batches.
+fn batches(seed: u64, count: u64) -> Vec<(Family, Vec<u64>)> {
+    let mut batches = Vec::new();
+    let mut from = 0;
+    // Two batches share a range of seeds, one of each family.
+    while from < count {
+        let to = count.min(from.saturating_add(2 * BATCH));
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let seeds = (from..to).map(|n| seed.wrapping_add(n)).filter(|seed| family_of(*seed) == family);
+            batches.push((family, seeds.collect::<Vec<u64>>()));
+        }
+        from = to;
+    }
+    batches.retain(|(_, seeds)| !seeds.is_empty());
+    batches
 }
 
 /// A seed alone says everything about its conversation.
@@ -182,6 +171,19 @@ fn play_batch(
         *sum.transitions.entry(pair).or_default() += 1;
     }
     Ok(sum)
+}
+
+impl Sum {
+    fn with(mut self, part: Self) -> Self {
+        self.conversations += part.conversations;
+        self.observations += part.observations;
+        for (transition, times) in part.transitions {
+            *self.transitions.entry(transition).or_default() += times;
+        }
+        self.deviations.extend(part.deviations);
+        self.open.extend(part.open);
+        self
+    }
 }
 
 fn script(text: &str) -> Result<Script, ParseError> {
@@ -261,4 +263,24 @@ fn shrink(seed: u64, stream: &Stream) -> Result<Option<report::Conversation>, Pa
     let (Some(problem), Some(played)) = (least.problem(), &least.played) else { return Ok(None) };
     let ladder = judge::scenario(&least.script, family, played).scenario.ladder;
     Ok(Some(report::Conversation { seed, family, source: least.script.source, problem, ladder }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH, Family, batches, family_of};
+
+    #[test]
+    fn every_seed_is_in_one_batch_of_its_family() {
+        let mut all: Vec<u64> = Vec::new();
+        for (family, seeds) in batches(7, 501) {
+            assert!(!seeds.is_empty() && seeds.len() <= usize::try_from(BATCH).unwrap());
+            assert!(seeds.iter().all(|seed| family_of(*seed) == family), "{family:?}: {seeds:?}");
+            all.extend(seeds);
+        }
+        all.sort_unstable();
+        assert_eq!(all, (7..508).collect::<Vec<u64>>());
+        assert_eq!(batches(4, 1), [(Family::Ipv4, vec![4])]);
+        // Seeds go round at the end of numbers.
+        assert_eq!(batches(u64::MAX, 2), [(Family::Ipv4, vec![0]), (Family::Ipv6, vec![u64::MAX])]);
+    }
 }
