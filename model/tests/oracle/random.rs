@@ -162,13 +162,17 @@ fn knob(name: &str) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-/// Runs of these seeds; of `ORACLE_SEEDS` more, from `ORACLE_FROM` on. Of all that are refused it tells how many there
-/// are of each kind, and the shortest.
+/// So many seeds; `ORACLE_SEEDS` more, from `ORACLE_FROM` on.
+fn seeds(count: u64) -> core::ops::Range<u64> {
+    let from = knob("ORACLE_FROM");
+    from..from + count + knob("ORACLE_SEEDS")
+}
+
+/// Runs of these seeds. Of all that are refused it tells how many there are of each kind, and the shortest.
 fn runs(seeds: core::ops::Range<u64>, taps: &[(&str, Tap)]) {
     let mut counts: Vec<Count> = taps.iter().map(|_| Count::default()).collect();
     let mut kinds: BTreeMap<String, (usize, Refused)> = BTreeMap::new();
-    let from = knob("ORACLE_FROM");
-    for seed in (seeds.start + from)..(seeds.end + from + knob("ORACLE_SEEDS")) {
+    for seed in seeds {
         let profile = [RFC9293_INTENT, RFC9293_LITERAL, LINUX][usize::try_from(seed % 3).unwrap_or_default()];
         let pair = play(seed, profile);
         for side in [Side::A, Side::B] {
@@ -205,12 +209,21 @@ fn runs(seeds: core::ops::Range<u64>, taps: &[(&str, Tap)]) {
 
 #[test]
 fn random_runs_seen_in_full_conform() {
-    runs(0..600, &Tap::NAMED[..1]);
+    runs(seeds(600), &Tap::NAMED[..1]);
 }
 
 #[test]
 fn random_runs_seen_in_part_are_no_violations() {
-    runs(0..200, &Tap::NAMED[1..]);
+    runs(seeds(200), &Tap::NAMED[1..]);
+}
+
+/// Text and FIN look alike where only numbers are seen (the last octet that left before a CLOSE is no FIN), and a window that
+/// nobody told may be just large enough for a segment at its edge.
+#[test]
+fn runs_whose_numbers_have_two_readings() {
+    for seed in [111_784, 106_424] {
+        runs(seed..seed + 1, &Tap::NAMED);
+    }
 }
 
 /// A half-open connection that replaced a TIME-WAIT goes back there (MAY-2): rare enough to be named.

@@ -39,7 +39,9 @@ impl<const N: usize> Attempt<'_, N> {
         let event = Event::Arrives(*segment);
         self.event(&before, &event)?;
         let rcv = &before.tcb.rcv;
-        let needed = segment.end().max(segment.seq + u32::from(segment.seq != rcv.nxt)) - rcv.nxt;
+        // The least that takes it: had the window been larger, later text shows it when it is acknowledged.
+        let is_inside = segment.seq != rcv.nxt && !(terms.profile.empty_at_edge && segment.seq_len() == 0);
+        let needed = segment.end().max(segment.seq + u32::from(is_inside)) - rcv.nxt;
         // Text at RCV.NXT can wait until the ACK shows how much was taken.
         let matters =
             before.tcb.state.is_synchronized() && (segment.seq.gt(rcv.nxt) || segment.has(Flags::FIN));

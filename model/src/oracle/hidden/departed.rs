@@ -29,7 +29,8 @@ impl Candidate {
         let text = missing.min(snd.queued);
         let fin = match missing - text {
             0 => false,
-            1 if snd.fin == Fin::Wanted => true,
+            // Where nobody saw the text given, the last octet may be text, and the FIN still to come: that is left open.
+            1 if snd.fin == Fin::Wanted && terms.tap.calls => true,
             _ => return,
         };
         snd.nxt += text;
