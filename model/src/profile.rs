@@ -233,6 +233,9 @@ pub struct Profile {
     /// What begins no later than the right edge has its ACK and window looked at, whatever waits to be read (older Linux:
     /// `tcp_sequence`; with `loose_edges`).
     pub text_at_edge_counts: bool,
+    /// A FIN for which the window has no room is no reason to drop what came with it, whatever waits to be read (Linux:
+    /// `tcp_sequence`, but not in every release; with `loose_edges`).
+    pub fin_beyond_edge: bool,
     /// Acceptable is what ends after the last ACK sent and begins no later than the right edge; beyond the right edge only
     /// while nothing waits to be read, be it the peer's FIN alone (Linux: `tcp_sequence`).
     pub loose_edges: bool,
@@ -349,6 +352,7 @@ pub const RFC9293_LITERAL: Profile = Profile {
     half_open_reset_in_window: false,
     closed_window_ignored: false,
     text_at_edge_counts: false,
+    fin_beyond_edge: false,
     loose_edges: false,
     ack_floor_by_acked: false,
     timestamps_optional: false,

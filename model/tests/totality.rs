@@ -326,6 +326,7 @@ impl Draw {
             half_open_reset_in_window: self.flag(),
             closed_window_ignored: self.flag(),
             text_at_edge_counts: self.flag(),
+            fin_beyond_edge: self.flag(),
             loose_edges: self.flag(),
             ack_floor_by_acked: self.flag(),
             timestamps_optional: self.flag(),

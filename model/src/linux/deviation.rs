@@ -73,6 +73,7 @@ pub enum DeviationId {
     HalfOpenResetInWindow,
     ClosedWindowIgnored,
     TextAtEdgeCounts,
+    FinBeyondEdge,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -128,7 +129,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -942,6 +943,19 @@ impl Deviation {
             function: "tcp_sequence",
             why: "Text that begins right at the edge of the window is dropped, but older kernels look at its ACK and \
                   its window, also while received text waits to be read; the RFC drops the whole segment.",
+            operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::FinBeyondEdge,
+            name: "fin-beyond-edge",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.7.4 first, table 6",
+            requirement: None,
+            function: "tcp_sequence",
+            why: "A FIN for which the window has no room is not taken, but the ACK that comes with it counts, also \
+                  while received text waits to be read: some stacks send it so. The RFC drops the whole segment, and \
+                  so did Linux 6.18.15.",
             operator: "Nothing to do.",
         },
     ];

@@ -123,6 +123,8 @@ departures! {
         |p| p.closed_window_ignored ^= true;
     TextAtEdge "text_at_edge_counts" Some(DeviationId::TextAtEdgeCounts), [text_at_edge_counts],
         |p| p.text_at_edge_counts ^= true;
+    FinBeyondEdge "fin_beyond_edge" Some(DeviationId::FinBeyondEdge), [fin_beyond_edge],
+        |p| p.fin_beyond_edge ^= true;
     EmptyAtEdge "empty_at_edge" Some(DeviationId::EmptySegmentAtEdge), [empty_at_edge],
         |p| p.empty_at_edge ^= true;
     LooseEdges "loose_edges" Some(DeviationId::LooseWindowEdges), [loose_edges],

@@ -76,6 +76,7 @@ impl Seen<'_> {
             (segment.has(Flags::RST) && self.before.state == State::SynReceived, Place::HalfOpenReset),
             (self.is_open() && segment.has(Flags::ACK) && segment.window == 0, Place::ClosedWindow),
             (self.is_open() && segment.end().gt(rcv.nxt + rcv.wnd), Place::TextAtEdge),
+            (self.is_open() && fin && segment.end().gt(rcv.nxt + rcv.wnd), Place::FinBeyondEdge),
             (self.lacks_timestamps(segment), Place::TimestampsOptional),
             (segment.len > 0 && self.peer_has_closed(), Place::TextAfterFin),
         ];

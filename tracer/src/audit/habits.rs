@@ -17,13 +17,14 @@ use super::{
 };
 
 /// The scenario that tells, and the deviation that one of its steps then shows.
-const TELLING: [(&str, DeviationId); 6] = [
+const TELLING: [(&str, DeviationId); 7] = [
     ("open/crossing", DeviationId::CrossedSynAckChallenged),
     ("numbers/ack-too-new", DeviationId::UnsentAckUnanswered),
     ("close/fin-old-ack", DeviationId::OldAckRefused),
     ("reset/half-open-reset-in-window", DeviationId::HalfOpenResetInWindow),
     ("numbers/window-closed-by-same-number", DeviationId::ClosedWindowIgnored),
     ("numbers/text-at-edge-acks", DeviationId::TextAtEdgeCounts),
+    ("numbers/fin-at-edge-acks", DeviationId::FinBeyondEdge),
 ];
 
 /// The habits of the running kernel. Where a scenario could not be played to its end it has told nothing, and the kernel is

@@ -71,8 +71,8 @@ mod tests {
             Ok::<_, Infallible>(item * 10)
         };
         assert_eq!(side_by_side(2, vec![1, 2, 3, 4], work), Ok(vec![10, 20, 30, 40]));
-        assert_eq!(side_by_side(0, vec![1], |item| Ok::<_, Infallible>(item)), Ok(vec![1]));
-        assert_eq!(side_by_side(8, Vec::new(), |item: u32| Ok::<_, Infallible>(item)), Ok(Vec::new()));
+        assert_eq!(side_by_side(0, vec![1], Ok::<i32, Infallible>), Ok(vec![1]));
+        assert_eq!(side_by_side(8, Vec::new(), Ok::<u32, Infallible>), Ok(Vec::new()));
     }
 
     #[test]

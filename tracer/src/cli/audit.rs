@@ -1,21 +1,18 @@
 //! `tcp-tracer audit`: how well the running kernel's TCP conforms to RFC 9293.
 
 mod diff;
+mod progress;
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::{IsTerminal, Write as _, stderr},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, process::ExitCode};
+
+use progress::Speaker;
 
 use crate::audit::{
     report::{
         Folder, WriteError,
         model::{Outcome, Report, RequirementVerdict, Undecided},
     },
-    run::{AuditError, Config, Done, Progress, audit, scenarios},
+    run::{AuditError, Config, audit, scenarios},
 };
 
 /// Plays scenarios between the running kernel and a peer of our own, in network namespaces of our own, and judges every
@@ -98,11 +95,9 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let folder = output_dir.map(Folder::new).transpose()?;
-    let live = stderr().is_terminal();
-    let report = audit(&config, &|progress| show(progress, live))?;
-    if live {
-        eprint!("\r\x1b[K");
-    }
+    let speaker = Speaker::new();
+    let report = audit(&config, &|progress| speaker.say(progress))?;
+    speaker.end();
     anstream::print!("{}", summary(&report));
     if let Some(folder) = folder {
         for path in folder.write(&report)? {
@@ -123,37 +118,6 @@ fn listing(config: &Config) -> Result<String, AuditError> {
         let _ = writeln!(text, "{:<40} {:>4.0} s  {}", script.id, script.takes.as_secs_f64(), script.title);
     }
     Ok(text)
-}
-
-fn show(progress: &Progress, live: bool) {
-    let Done { done, all, last: (id, family, outcome), problem } = match progress {
-        Progress::Scenario(done) => done,
-        Progress::Matrix(done, all) if live => {
-            eprint!("\r\x1b[Kmatrix: row {done} of {all}");
-            return;
-        }
-        Progress::Random(done, all) if live => {
-            eprint!("\r\x1b[K{done} of {all} random conversations");
-            return;
-        }
-        Progress::Matrix(..) | Progress::Random(..) => return,
-    };
-    let family = crate::audit::judge::name(*family);
-    let mut line = String::new();
-    if let Some(problem) = problem {
-        let place = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let _ = writeln!(
-            line,
-            "{id}/{family}{place}: {}\n  expected {}\n  seen     {}",
-            word(*outcome),
-            problem.expected,
-            problem.seen
-        );
-    }
-    if live {
-        line = format!("\r\x1b[K{line}{done} of {all}: {id}");
-    }
-    let _ = stderr().write_all(line.as_bytes());
 }
 
 const fn word(outcome: Outcome) -> &'static str {

@@ -85,12 +85,11 @@ impl Step<'_> {
         let rcv = self.tcb.rcv;
         let right = rcv.nxt + rcv.wnd;
         let end = segment.seq + inside.seq_len();
-        // A FIN alone may lie beyond.
-        let text_end = end - u32::from(inside.has(Flags::FIN));
+        let counted_end = end - u32::from(inside.has(Flags::FIN) && self.profile.fin_beyond_edge);
         // The peer's FIN waits as text does until the user has read up to it.
         let waits = rcv.readable > 0 || rcv.unread_fins.count > 0;
         let occupied = !self.profile.text_at_edge_counts && waits;
-        let beyond = text_end.gt(right) && (segment.seq.gt(right) || occupied);
+        let beyond = counted_end.gt(right) && (segment.seq.gt(right) || occupied);
         // At a closed window the RFC's own rules hold.
         if end.lt(rcv.last_ack)
             || beyond

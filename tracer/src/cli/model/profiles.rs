@@ -115,6 +115,7 @@ pub fn switches(profile: &Profile) -> Vec<Switch> {
         half_open_reset_in_window "A reset anywhere in the window ends a half-open request (older Linux).";
         closed_window_ignored "A segment with the number of the last window does not close it (older Linux).";
         text_at_edge_counts "ACK and window of text at the right edge count whatever waits to be read (older Linux).";
+        fin_beyond_edge "The ACK of a segment counts whose FIN has no room (Linux, most releases).";
         loose_edges "What touches the window's edges is acceptable (Linux).";
         ack_floor_by_acked "The range of acceptable ACKs begins with what was acknowledged at all (Linux).";
         timestamps_optional "A segment without agreed timestamps is taken all the same (Linux).";

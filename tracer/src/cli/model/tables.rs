@@ -170,7 +170,7 @@ mod tests {
             (requirements(), 119),
             (contradictions(), 22),
             (departures(), DEPARTURES.iter().filter(|departure| departure.linux.is_some()).count()),
-            (profiles::table(), 72),
+            (profiles::table(), 73),
         ];
         for (table, rows) in tables {
             let page = table.print(Output::Table, 100);
