@@ -218,7 +218,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         after.run(self.terms, self.machine, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
         if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
-            after.note_refused(candidate.tcb.rcv.nxt, segment);
+            after.note_refused(segment);
             after.note_drawn(self.terms, segment, self.observation.at);
         }
         for way in after.other_ways(self.terms, candidate, event).each() {
