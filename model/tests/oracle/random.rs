@@ -227,6 +227,15 @@ fn runs_whose_numbers_have_two_readings() {
     }
 }
 
+/// Ends that leave no trace of their own. A user timeout, after which the peer's reset draws nothing; one that waited for
+/// text that a closed window let nobody see, before the next OPEN; R2, before the ACK of the FIN comes and draws a reset.
+#[test]
+fn runs_that_end_unseen() {
+    for seed in [270_704, 297_763, 347_746] {
+        runs(seed..seed + 1, &Tap::NAMED);
+    }
+}
+
 /// A half-open connection that replaced a TIME-WAIT goes back there (MAY-2): rare enough to be named.
 #[test]
 fn runs_that_fall_back_to_time_wait() {

@@ -219,7 +219,7 @@ impl<'a, const N: usize> Attempt<'a, N> {
         remember_offer(candidate, &mut after, event);
         if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
             after.note_refused(segment);
-            after.note_drawn(self.terms, segment, self.observation.at);
+            after.note_drawn(self.terms, candidate.tcb.state, segment, self.observation.at);
         }
         for way in after.other_ways(self.terms, candidate, event).each() {
             if self.push_other(candidate, &after, event, way) {
