@@ -185,6 +185,11 @@ impl<'a, const N: usize> Attempt<'a, N> {
                     other.tcb.rcv.readable = u32::from(other.tcb.rcv.readable == 0);
                     self.event(&other, &event)?;
                 }
+                if matches!(call, Call::Close { .. })
+                    && let Some(other) = candidate.text_sent_unseen(self.terms)
+                {
+                    self.event(&other, &event)?;
+                }
                 self.event(candidate, &event)
             }
             Kind::Received(segment) => self.received(candidate, segment),

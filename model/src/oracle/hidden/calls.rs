@@ -99,6 +99,10 @@ impl Candidate {
             // Its own FIN has not left yet.
             offer(self, Event::Call(Call::CLOSE));
         }
+        if state == State::CloseWait && !terms.profile.partial_ack_in_last_ack && self.acknowledges(segment) {
+            // To the letter only the ACK of the FIN counts in LAST-ACK, also while the FIN waits for room (close-8).
+            offer(self, Event::Call(Call::CLOSE));
+        }
         if segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
             match state {
                 State::Closed => offer(self, open(Origin::Passive)),
@@ -110,6 +114,11 @@ impl Candidate {
             // It draws nothing from CLOSED (3.10.7.1), and a challenge from a connection (RFC 5961, 3.2).
             self.guess_silent_ends(offer);
         }
+    }
+
+    /// It acknowledges something new.
+    fn acknowledges(&self, segment: &Segment) -> bool {
+        segment.has(Flags::ACK) && segment.ack.gt(self.tcb.snd.una) && segment.ack.le(self.tcb.snd.nxt)
     }
 
     /// An abort that sends nothing, the end of an orphan, or a user timeout.
