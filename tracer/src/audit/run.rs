@@ -168,7 +168,7 @@ pub fn audit(config: &Config, progress: &(dyn Fn(&Progress) + Sync)) -> Result<R
     let mut scenarios = Vec::new();
     for Judged { scenario, findings: found, deviations } in judged {
         for (id, line) in deviations {
-            let family = judge::name(scenario.family);
+            let family = scenario.family.name();
             let place = match line {
                 Some(line) => format!("{}/{family}:{line}", scenario.id),
                 None => format!("{}/{family}", scenario.id),

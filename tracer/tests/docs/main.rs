@@ -117,10 +117,18 @@ fn the_stories() {
 
 #[test]
 fn the_readme_shows_the_state_diagram() {
-    let Ok(readme) = fs::read_to_string(path("README.md")) else { return };
+    let readme = fs::read_to_string(path("README.md")).unwrap();
     let parts = readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) = parts.unwrap_or_else(|| {
         panic!("README.md has no state diagram: put the lines\n{BEGIN}{END}\nwhere it shall be, and `cargo xtask docs` fills it in")
     });
     check("README.md", &format!("{before}{BEGIN}{}{END}{after}", mermaid(&["mermaid"])));
+}
+
+#[test]
+fn the_readme_counts_the_scenarios() {
+    let scenarios = tracer::audit::scenario::library().unwrap().len();
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    let count = format!("plays {scenarios} scenarios");
+    assert!(readme.contains(&count), "README.md does not say that a peer \"{count}\"");
 }

@@ -2,7 +2,9 @@
 //! requirements that its steps decided.
 
 mod departure;
+mod ladder;
 mod oracle;
+mod peer;
 mod profile;
 mod reading;
 mod requirement;
@@ -15,6 +17,6 @@ pub use departure::allowed;
 pub use oracle::{Judgement, Observed, judge};
 pub use profile::running;
 pub use requirement::requirements;
-pub use run::{Judged, name, scenario};
+pub use run::{Judged, scenario};
 pub use trace::traces;
 pub use word::{Word, word};

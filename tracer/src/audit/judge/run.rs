@@ -2,27 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use model::{
-    Flags, State,
-    linux::DeviationId,
-    oracle::{Departures, Observation, Verdict as Word},
+    linux::{Deviation, DeviationId, Standing},
+    oracle::{Departures, Observation},
     profile::RFC9293_INTENT,
 };
 
 use super::{
     departure::departures,
+    ladder::ladder,
     oracle::{Judgement, judge},
     profile::running,
     reading::{Reading, explain},
-    trace::{Source, Trace, traces},
-    wire,
+    trace::{Trace, traces},
+    wire::{self, Broken},
     word::CROWDED,
 };
 use crate::audit::{
-    play::{Connection, Failure, Logged, Played, Recorded, Went},
-    report::model::{Decided, Entry, Family, Finding, Outcome, Problem, Scenario, Segment, Verdict, What},
-    scenario::{Action, Script},
+    play::{Failure, Played, Went},
+    report::model::{Decided, Family, Finding, Outcome, Problem, Scenario},
+    scenario::Script,
 };
 
 /// A judged run.
@@ -62,111 +61,31 @@ impl Judged {
 /// Judges a run.
 #[must_use]
 pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
-    let place = |line: Option<u32>| match line {
-        Some(line) => format!("{}/{}:{line}", script.id, name(family)),
-        None => format!("{}/{}", script.id, name(family)),
+    let mut run = Run {
+        place: format!("{}/{}", script.id, family.name()),
+        findings: Vec::new(),
+        deviations: Vec::new(),
     };
-    let mut findings = Vec::new();
-    let mut deviations: Vec<(DeviationId, Option<u32>)> = Vec::new();
-    let mut problem = None;
-    let mut uncertain = false;
-    if let Some(Failure { line, expected, seen }) = &played.failure {
-        let (expected, seen) = (expected.clone(), seen.clone());
-        findings.push(Finding {
-            place: place(Some(*line)),
-            expected: expected.clone(),
-            seen: seen.clone(),
-            rules: "-".into(),
-        });
-        problem = Some(Problem { line: Some(*line), expected, seen });
-    }
-    for Went { line, deviation, .. } in &played.went {
-        let id = deviation.and_then(model::linux::Deviation::by_name).map(|deviation| deviation.id);
-        deviations.extend(id.map(|id| (id, Some(*line))));
-    }
-    for judged in played.account.judged() {
-        match judged.what {
-            Ok(id) => deviations.push((id, None)),
-            Err(violation) => {
-                let expected = "a transition that the kernel can make".to_owned();
-                findings.push(Finding {
-                    place: place(None),
-                    expected,
-                    seen: violation.to_owned(),
-                    rules: violation.to_owned(),
-                });
-            }
-        }
-    }
+    run.steps(played);
+    run.transitions(played);
     let traces = traces(played);
-    let mut words: Vec<Option<Judgement>> = Vec::new();
-    for trace in &traces {
-        if script.unjudged.is_some() {
-            words.push(None);
-            continue;
-        }
-        let (judgement, shown) = explained(trace, played);
-        for id in shown {
-            deviations.push((id, None));
-        }
-        if let Some((at, expected, rules)) = &judgement.violation {
-            let seen = trace.get(*at).map(|(_, observation)| observation.to_string()).unwrap_or_default();
-            let finding =
-                Finding { place: place(None), expected: expected.clone(), seen, rules: rules.clone() };
-            problem.get_or_insert(Problem {
-                line: None,
-                expected: finding.expected.clone(),
-                seen: finding.seen.clone(),
-            });
-            findings.push(finding);
-        }
-        uncertain |= judgement.inconclusive;
-        words.push(Some(judgement));
-    }
+    let words: Vec<Option<Judgement>> =
+        traces.iter().map(|trace| script.unjudged.is_none().then(|| run.trace(trace, played))).collect();
+    let uncertain = words.iter().flatten().any(|judgement| judgement.inconclusive);
     let (looked, broken) = wire::inspect(played);
-    deviations.extend(broken.iter().filter_map(|(.., known)| known.map(|id| (id, None))));
-    for (id, _, what, _) in broken.iter().filter(|(.., known)| known.is_none()) {
-        findings.push(Finding {
-            place: place(None),
-            expected: (*id).to_owned(),
-            seen: what.clone(),
-            rules: (*id).to_owned(),
-        });
-    }
+    run.segments(&broken);
+    let Run { findings, deviations, .. } = run;
     let departs: BTreeSet<DeviationId> = deviations.iter().map(|(id, _)| *id).collect();
     let outcome = if !findings.is_empty() {
         Outcome::Fail
-    } else if departs.iter().any(|id| id.deviation().standing == model::linux::Standing::Departs) {
+    } else if departs.iter().any(|id| id.deviation().standing == Standing::Departs) {
         Outcome::Deviation
     } else {
         Outcome::Pass
     };
-    if problem.is_none() && outcome == Outcome::Fail {
-        problem = findings.first().map(|finding| Problem {
-            line: None,
-            expected: finding.expected.clone(),
-            seen: finding.seen.clone(),
-        });
-    }
     let mut decided = decided(script, played);
     if looked > 0 {
-        decided.extend(wire::WATCHED.iter().map(|id| {
-            let wrong = broken.iter().find(|(broken, ..)| broken == id);
-            Decided {
-                requirement: (*id).to_owned(),
-                line: 0,
-                outcome: match wrong {
-                    Some((.., None)) => Outcome::Fail,
-                    Some((.., Some(_))) => Outcome::Deviation,
-                    None => Outcome::Pass,
-                },
-                deviation: wrong.and_then(|(.., known)| known.map(|id| id.name().to_owned())),
-                seen: wrong.map_or_else(
-                    || format!("{looked} segments of the kernel"),
-                    |(_, _, what, _)| what.clone(),
-                ),
-            }
-        }));
+        decided.extend(wire::WATCHED.iter().map(|id| watched(id, looked, &broken)));
     }
     let scenario = Scenario {
         id: script.id.clone(),
@@ -176,7 +95,12 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
         family,
         source: script.source.clone(),
         outcome,
-        problem,
+        problem: findings.first().map(|finding| Problem {
+            // A step that failed comes before everything else.
+            line: played.failure.as_ref().map(|failure| failure.line),
+            expected: finding.expected.clone(),
+            seen: finding.seen.clone(),
+        }),
         deviations: departs.iter().map(|id| id.name().to_owned()).collect(),
         decided,
         duration: (played.time.1 - played.time.0) / 1_000,
@@ -190,12 +114,60 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
     }
 }
 
-/// `ipv4` or `ipv6`.
-#[must_use]
-pub const fn name(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "ipv4",
-        Family::Ipv6 => "ipv6",
+/// What comes together while a run is judged.
+struct Run {
+    /// As findings name it.
+    place: String,
+    findings: Vec<Finding>,
+    deviations: Vec<(DeviationId, Option<u32>)>,
+}
+
+impl Run {
+    fn finds(&mut self, expected: &str, seen: &str, rules: &str) {
+        let (expected, seen, rules) = (expected.to_owned(), seen.to_owned(), rules.to_owned());
+        self.findings.push(Finding { place: self.place.clone(), expected, seen, rules });
+    }
+
+    fn steps(&mut self, played: &Played) {
+        if let Some(Failure { line, expected, seen }) = &played.failure {
+            let place = format!("{}:{line}", self.place);
+            let (expected, seen) = (expected.clone(), seen.clone());
+            self.findings.push(Finding { place, expected, seen, rules: "-".to_owned() });
+        }
+        for Went { line, deviation, .. } in &played.went {
+            let id = deviation.and_then(Deviation::by_name).map(|deviation| deviation.id);
+            self.deviations.extend(id.map(|id| (id, Some(*line))));
+        }
+    }
+
+    fn transitions(&mut self, played: &Played) {
+        for judged in played.account.judged() {
+            match judged.what {
+                Ok(id) => self.deviations.push((id, None)),
+                Err(violation) => {
+                    self.finds("a transition that the kernel can make", violation, violation);
+                }
+            }
+        }
+    }
+
+    fn trace(&mut self, trace: &Trace, played: &Played) -> Judgement {
+        let (judgement, shown) = explained(trace, played);
+        self.deviations.extend(shown.into_iter().map(|id| (id, None)));
+        if let Some((at, expected, rules)) = &judgement.violation {
+            let seen = trace.get(*at).map(|(_, observation)| observation.to_string()).unwrap_or_default();
+            self.finds(expected, &seen, rules);
+        }
+        judgement
+    }
+
+    fn segments(&mut self, broken: &[Broken]) {
+        for (requirement, _, what, known) in broken {
+            match known {
+                Some(id) => self.deviations.push((*id, None)),
+                None => self.finds(requirement, what, requirement),
+            }
+        }
     }
 }
 
@@ -218,14 +190,31 @@ fn explained(trace: &Trace, played: &Played) -> (Judgement, Vec<DeviationId>) {
     (judgement, shown)
 }
 
+/// What the kernel's segments, so many of which were looked at, say of a requirement.
+fn watched(requirement: &str, looked: usize, broken: &[Broken]) -> Decided {
+    let wrong = broken.iter().find(|(broken, ..)| *broken == requirement);
+    Decided {
+        requirement: requirement.to_owned(),
+        line: 0,
+        outcome: match wrong {
+            Some((.., None)) => Outcome::Fail,
+            Some((.., Some(_))) => Outcome::Deviation,
+            None => Outcome::Pass,
+        },
+        deviation: wrong.and_then(|(.., known)| known.map(|id| id.name().to_owned())),
+        seen: wrong
+            .map_or_else(|| format!("{looked} segments of the kernel"), |(_, _, what, _)| what.clone()),
+    }
+}
+
 fn decided(script: &Script, played: &Played) -> Vec<Decided> {
     let mut decided = Vec::new();
     let mut steps = script.steps.iter();
     for (step, went) in steps.by_ref().zip(&played.went) {
         for requirement in &step.decides {
-            let departs = went.deviation.and_then(model::linux::Deviation::by_name);
+            let departs = went.deviation.and_then(Deviation::by_name);
             let outcome = match departs {
-                Some(known) if known.standing == model::linux::Standing::Departs => Outcome::Deviation,
+                Some(known) if known.standing == Standing::Departs => Outcome::Deviation,
                 _ => Outcome::Pass,
             };
             decided.push(Decided {
@@ -249,209 +238,6 @@ fn decided(script: &Script, played: &Played) -> Vec<Decided> {
         }));
     }
     decided
-}
-
-fn ladder(script: &Script, played: &Played, traces: &[Trace], words: &[Option<Judgement>]) -> Vec<Entry> {
-    let began = played.time.0;
-    let mut entries = Vec::new();
-    let verdict = |place: usize, source: Source| {
-        let at = traces.get(place)?.iter().position(|(from, _)| *from == source)?;
-        words.get(place)?.as_ref()?.each.get(at).map(|observed| said(&observed.verdict))
-    };
-    let changes = played.account.changes();
-    let mut timed: Vec<(u64, Source, usize)> =
-        (0..).zip(&played.log).map(|(at, l)| (l.time, Source::Log(at), l.connection)).collect();
-    for (at, change) in changes.iter().enumerate() {
-        let place = played.connections.iter().position(|connection| {
-            connection.ports == change.ports
-                || change.ports.peer == 0 && connection.ports.kernel == change.ports.kernel
-        });
-        timed.extend(place.map(|place| (change.time, Source::Change(at), place)));
-    }
-    timed.sort_by_key(|(time, ..)| *time);
-    let mut kernel = vec![State::Closed; played.connections.len()];
-    let mut peers = vec![Peer::default(); played.connections.len()];
-    for (time, source, place) in timed {
-        let (Some(kernel), Some(peer)) = (kernel.get_mut(place), peers.get_mut(place)) else { continue };
-        let Some(connection) = played.connections.get(place) else { continue };
-        let (what, line, wall) = match source {
-            Source::Log(at) => {
-                let Some(logged) = played.log.get(at) else { continue };
-                peer.follow(logged);
-                (what(logged, connection), logged.line, logged.wall)
-            }
-            Source::Change(at) => {
-                let Some(change) = changes.get(at) else { continue };
-                *kernel = change.transition.to;
-                let what = What::Transition {
-                    from: change.transition.from.to_string(),
-                    to: change.transition.to.to_string(),
-                    source: change.source.to_owned(),
-                };
-                (what, waited(script, change.transition.to, place), 0)
-            }
-            Source::End => continue,
-        };
-        let word = verdict(place, source);
-        entries.push(Entry {
-            at: time.saturating_sub(began) / 1_000,
-            wall,
-            connection: script.connections.get(place).cloned().unwrap_or_default(),
-            line,
-            kernel_state: kernel.to_string(),
-            peer_state: peer.state.map(|state| state.to_string()),
-            what,
-            verdict: word,
-            departures: Vec::new(),
-        });
-    }
-    entries
-}
-
-/// The line that waits for this state, when there is only one.
-fn waited(script: &Script, state: State, place: usize) -> Option<u32> {
-    let mut lines = script.steps.iter().filter_map(|step| match &step.action {
-        Action::Expect(alternatives) if step.connection == place => {
-            let first = alternatives.first()?;
-            (first.what == crate::audit::scenario::Awaited::State(state)).then_some(step.line)
-        }
-        _ => None,
-    });
-    let line = lines.next()?;
-    lines.next().is_none().then_some(line)
-}
-
-fn said(verdict: &Word) -> Verdict {
-    let text = match verdict {
-        Word::Conforming(trail) => trail.to_string(),
-        Word::Deviation(departures, trail) => format!("{departures}: {trail}"),
-        Word::Violation(violation) => violation.to_string(),
-        Word::Inconclusive(cause) => cause.to_string(),
-    };
-    Verdict { class: verdict.class().to_owned(), text }
-}
-
-fn what(logged: &Logged, connection: &Connection) -> What {
-    match &logged.what {
-        Recorded::Segment { parsed, from_kernel, mischief, bytes, .. } => {
-            let segment = &parsed.segment;
-            let (own, other): (i64, i64) = if *from_kernel {
-                (connection.of_kernel(segment.seq), connection.of_peer(segment.ack))
-            } else {
-                (connection.of_peer(segment.seq), connection.of_kernel(segment.ack))
-            };
-            let bits =
-                ["", ",ECE", ",CWR", ",ECE,CWR"].get(usize::from(parsed.ecn_bits)).copied().unwrap_or("");
-            What::Segment(Segment {
-                from_kernel: *from_kernel,
-                flags: format!("{}{bits}", segment.flags),
-                seq: own,
-                ack: segment.has(Flags::ACK).then_some(other),
-                len: segment.len,
-                window: segment.window,
-                urgent: segment.has(Flags::URG).then_some(segment.urgent),
-                options: options(parsed, connection, *from_kernel),
-                mischief: mischief.map(str::to_owned),
-                packet: BASE64_STANDARD.encode(bytes),
-            })
-        }
-        Recorded::Call { call, result, .. } => What::Call { call: call.clone(), result: result.clone() },
-        Recorded::Icmp { message, bytes, .. } => {
-            What::Icmp { message: (*message).to_owned(), packet: BASE64_STANDARD.encode(bytes) }
-        }
-        Recorded::Note(text) => What::Note { text: text.clone() },
-    }
-}
-
-fn options(parsed: &crate::audit::world::Parsed, connection: &Connection, from_kernel: bool) -> String {
-    let options = &parsed.segment.options;
-    let mut words = Vec::new();
-    if let Some(mss) = options.mss {
-        words.push(format!("mss {mss}"));
-    }
-    if let Some(shift) = options.window_scale {
-        words.push(format!("wscale {shift}"));
-    }
-    if options.sack_permitted {
-        words.push("sackOK".to_owned());
-    }
-    if let Some(stamps) = options.timestamps {
-        words.push(format!("ts {} ecr {}", stamps.value, stamps.echo));
-    }
-    if options.fast_open.is_some() {
-        words.push("tfo".to_owned());
-    }
-    for (from, to) in &parsed.sacks {
-        let number = |seq| if from_kernel { connection.of_peer(seq) } else { connection.of_kernel(seq) };
-        words.push(format!("sack {}-{}", number(*from), number(*to)));
-    }
-    words.join(", ")
-}
-
-/// The state of a peer, as far as what it sent and received tells. One that lies has none of its own; this is what an
-/// honest one would be in.
-#[derive(Clone, Debug, Default)]
-struct Peer {
-    state: Option<State>,
-    fin_end: Option<model::Seq>,
-}
-
-impl Peer {
-    fn follow(&mut self, logged: &Logged) {
-        let Recorded::Segment { parsed, from_kernel, arrives, mischief, .. } = &logged.what else { return };
-        if !arrives && *mischief != Some("lost") {
-            return;
-        }
-        let segment = &parsed.segment;
-        let (fin, ack) = (segment.has(Flags::FIN), segment.has(Flags::ACK));
-        let state = self.state.unwrap_or(State::Closed);
-        let acked = ack && self.fin_end.is_some_and(|end| segment.ack == end);
-        let next = if segment.has(Flags::RST) {
-            State::Closed
-        } else if *from_kernel {
-            match state {
-                State::Closed if segment.has(Flags::SYN) && !ack => State::Listen,
-                State::SynSent if segment.has(Flags::SYN) => {
-                    if ack {
-                        State::Established
-                    } else {
-                        State::SynReceived
-                    }
-                }
-                State::SynReceived if ack && !fin => State::Established,
-                State::SynReceived | State::Established if fin => State::CloseWait,
-                State::FinWait1 if fin => {
-                    if acked {
-                        State::TimeWait
-                    } else {
-                        State::Closing
-                    }
-                }
-                State::FinWait1 if acked => State::FinWait2,
-                State::FinWait2 if fin => State::TimeWait,
-                State::Closing if acked => State::TimeWait,
-                State::LastAck if acked => State::Closed,
-                other => other,
-            }
-        } else {
-            if fin {
-                self.fin_end = Some(segment.end());
-            }
-            match state {
-                State::Closed | State::Listen if segment.has(Flags::SYN) => {
-                    if ack {
-                        State::SynReceived
-                    } else {
-                        State::SynSent
-                    }
-                }
-                State::Established | State::SynReceived if fin => State::FinWait1,
-                State::CloseWait if fin => State::LastAck,
-                other => other,
-            }
-        };
-        self.state = Some(next);
-    }
 }
 
 #[cfg(test)]

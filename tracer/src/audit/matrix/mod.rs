@@ -16,7 +16,7 @@ use model::{Flags, State, linux::DeviationId, oracle::Observation};
 use cells::{ACKS, COUNT, FLAGS, ROW, SEQS, STARTS, Start, TEXTS, segment};
 
 use super::{
-    judge::{Word, name, traces, word},
+    judge::{Word, traces, word},
     play::{self, PlayError, Played, Recorded},
     repeats::{Repeats, UNCONFIRMED, Verdict},
     report::model::{Answer, Family, Finding, Grid, Matrix, Outcome},
@@ -170,7 +170,7 @@ fn judge_row(
         let observations: Vec<Observation> = trace.iter().map(|(_, observation)| *observation).collect();
         let text = segment(start, flags, *cell).unwrap_or_default();
         let place_name =
-            format!("matrix {}: {}/{}", start.name, text.replacen("peer@ ", "", 1), name(row.family));
+            format!("matrix {}: {}/{}", start.name, text.replacen("peer@ ", "", 1), row.family.name());
         (*cell, judge_cell(played, place, &observations, place_name))
     });
     judged.collect()

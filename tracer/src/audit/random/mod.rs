@@ -16,7 +16,7 @@ use model::{linux::DeviationId, oracle::Observation};
 use generate::{Conversation, together};
 
 use super::{
-    judge::{self, Word, name, traces, word},
+    judge::{self, Word, traces, word},
     play::{self, Played},
     repeats::{Repeats, UNCONFIRMED, Verdict},
     report::model::{self as report, Family, Finding, Outcome, Problem, Random, Undecided},
@@ -98,7 +98,7 @@ pub fn random(
                 undecided.push(Undecided { seed, why: format!("{word}: {UNCONFIRMED}") });
             }
             Verdict::Settled(Word::Unexplained { expected, seen, rules }) => {
-                let place = format!("random {seed}/{}", name(family_of(seed)));
+                let place = format!("random {seed}/{}", family_of(seed).name());
                 findings.push(Finding { place, expected, seen, rules });
                 if differences.len() < SHRUNK {
                     differences.extend(shrink(seed, stream)?);
