@@ -246,6 +246,12 @@ fn runs_whose_text_left_unseen() {
     }
 }
 
+/// Two ends that answer each other's ACKs for ever are cut short, with an ACK still to come: the trace claims no silence.
+#[test]
+fn a_run_without_end() {
+    runs(681_474..681_475, &Tap::NAMED);
+}
+
 /// A half-open connection that replaced a TIME-WAIT goes back there (MAY-2): rare enough to be named.
 #[test]
 fn runs_that_fall_back_to_time_wait() {
