@@ -123,6 +123,7 @@ impl Candidate {
         self.ack_by = u64::MAX;
         self.iss_known = true;
         self.offer = Options::default();
+        self.refused = None;
         self.drawn = Dues::NONE;
         self.dues.keep_resets();
     }

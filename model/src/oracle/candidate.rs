@@ -67,8 +67,8 @@ pub struct Candidate {
     pub(super) offer: Options,
     /// SND.NXT and RCV.NXT before the TCB was last deleted: a reset may carry them.
     pub(super) gone: (Seq, Seq),
-    /// Octets that came at RCV.NXT and that the window, as far as it was told, did not take.
-    pub(super) refused: u32,
+    /// From where to where text came that lies right behind the window, as far as it was told.
+    pub(super) refused: Option<(Seq, Seq)>,
     /// The window that was told last is the most that its field can tell.
     pub(super) full_field: bool,
     /// How many unseen events it supposes.
@@ -100,7 +100,7 @@ impl Candidate {
             iss_known: true,
             offer: Options::default(),
             gone: (Seq(0), Seq(0)),
-            refused: 0,
+            refused: None,
             full_field: false,
             guesses: 0,
             resets_until: 0,

@@ -134,10 +134,12 @@ impl Candidate {
         self.tcb.timers = self.tcb.timers.without(Timer::DelayedAck);
     }
 
-    /// The connection may have ended unseen before this arrived, or its reader gone: a reset would tell.
-    pub(super) fn note_drawn(&mut self, terms: &Terms, segment: &Segment, now: u64) {
+    /// The connection may have ended unseen before this arrived, even if this would have ended it, or its reader gone: a
+    /// reset would tell. What comes after that draws its reset, too.
+    pub(super) fn note_drawn(&mut self, terms: &Terms, before: State, segment: &Segment, now: u64) {
         let unseen = !terms.tap.calls && !terms.tap.transitions && terms.tap.sent;
-        let there = !matches!(self.tcb.state, State::Closed | State::SynReceived);
+        let was_there = before != State::Closed || !self.drawn.as_slice().is_empty();
+        let there = was_there && self.tcb.state != State::SynReceived;
         if unseen && there && !segment.has(Flags::RST) {
             self.drawn.owe(&segment.answering_reset(), now.saturating_add(terms.tolerance.prompt));
         }

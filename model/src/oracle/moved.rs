@@ -38,7 +38,7 @@ impl Candidate {
     /// A transition that was shown, and that the states allow.
     pub(super) fn moves(&mut self, terms: &Terms, now: u64, transition: &Transition) -> Result<(), Mismatch> {
         let to = transition.to;
-        self.absorb(terms, &transition.numbers);
+        self.absorb(terms, now, &transition.numbers);
         if self.tcb.state == self.shown {
             // No event is left to cause it: the FIN leaves, if there is room for it.
             if self.window_room() <= self.tcb.snd.queued {

@@ -218,10 +218,30 @@ fn random_runs_seen_in_part_are_no_violations() {
 }
 
 /// Text and FIN look alike where only numbers are seen (the last octet that left before a CLOSE is no FIN), and a window that
-/// nobody told may be just large enough for a segment at its edge.
+/// nobody told may be just large enough for a segment at its edge, or end within it: a scaled field tells whole units of
+/// eight octets, and the text that was held took the rest as well.
 #[test]
 fn runs_whose_numbers_have_two_readings() {
-    for seed in [111_784, 106_424] {
+    for seed in [111_784, 106_424, 174_497, 337_479] {
+        runs(seed..seed + 1, &Tap::NAMED);
+    }
+}
+
+/// Ends that leave no trace of their own. A user timeout, after which the peer's reset draws nothing; one that waited for
+/// text that a closed window let nobody see, before the next OPEN; R2, before the ACK of the FIN comes and draws a reset.
+#[test]
+fn runs_that_end_unseen() {
+    for seed in [270_704, 297_763, 347_746] {
+        runs(seed..seed + 1, &Tap::NAMED);
+    }
+}
+
+/// What left unseen decides: text that only a transition's SND.NXT counts runs into R2; a CLOSE behind a probe with the
+/// last octet is one behind text that has left; and in LAST-ACK, where the FIN waits for room, the letter of the RFC takes no
+/// ACK of the text.
+#[test]
+fn runs_whose_text_left_unseen() {
+    for seed in [182_353, 211_462, 211_084] {
         runs(seed..seed + 1, &Tap::NAMED);
     }
 }

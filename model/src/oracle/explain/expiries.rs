@@ -60,8 +60,10 @@ impl<const N: usize> Attempt<'_, N> {
         match &self.observation.kind {
             Kind::Transition(transition) => transition.to == State::Closed,
             Kind::Sent(segment) => segment.has(Flags::RST) || (segment.has(Flags::SYN) && !tap.transitions),
-            // Without calls, the reset that it draws is the sign.
-            Kind::Received(segment) => !tap.transitions && (tap.calls || segment.has(Flags::SYN)),
+            // Without calls, the reset that it draws is the sign, if it draws one.
+            Kind::Received(segment) => {
+                !tap.transitions && (tap.calls || segment.has(Flags::SYN) || segment.has(Flags::RST))
+            }
             Kind::Call(_) => !tap.transitions,
             Kind::Icmp(_) | Kind::Quiet | Kind::Restart | Kind::Gap => false,
         }

@@ -185,6 +185,11 @@ impl<'a, const N: usize> Attempt<'a, N> {
                     other.tcb.rcv.readable = u32::from(other.tcb.rcv.readable == 0);
                     self.event(&other, &event)?;
                 }
+                if matches!(call, Call::Close { .. })
+                    && let Some(other) = candidate.text_sent_unseen(self.terms)
+                {
+                    self.event(&other, &event)?;
+                }
                 self.event(candidate, &event)
             }
             Kind::Received(segment) => self.received(candidate, segment),
@@ -218,8 +223,8 @@ impl<'a, const N: usize> Attempt<'a, N> {
         after.run(self.terms, self.machine, self.observation.at, event);
         remember_offer(candidate, &mut after, event);
         if let (Event::Arrives(segment), false) = (event, self.terms.tap.calls) {
-            after.note_refused(candidate.tcb.rcv.nxt, segment);
-            after.note_drawn(self.terms, segment, self.observation.at);
+            after.note_refused(segment);
+            after.note_drawn(self.terms, candidate.tcb.state, segment, self.observation.at);
         }
         for way in after.other_ways(self.terms, candidate, event).each() {
             if self.push_other(candidate, &after, event, way) {

@@ -122,21 +122,28 @@ impl Candidate {
         unsent.map_or(Ok(()), |due| Err(Mismatch::NoSegment { flags: due.flags, seq: due.seq }))
     }
 
-    /// The user may have read unseen, and the window be larger than was told.
-    pub(super) fn note_refused(&mut self, before: Seq, segment: &Segment) {
-        let (start, next) = (segment.text_seq(), self.tcb.rcv.nxt);
+    /// The user may have read unseen, and the window be larger than was told; and what its field tells is cut to the
+    /// unit of its scale (RFC 7323, 2.3). So text at its edge, in order or held, may have been taken up to any octet.
+    pub(super) fn note_refused(&mut self, segment: &Segment) {
+        let rcv = &self.tcb.rcv;
+        let (start, edge) = (segment.text_seq(), rcv.nxt + rcv.wnd);
         let end = start + segment.len;
-        let refused = start.le(next) && end.gt(next) && self.tcb.state.is_synchronized();
-        let known = self.refused.saturating_sub(next - before);
-        self.refused = if refused { known.max(end - next) } else { known };
+        let beyond = end.gt(edge) && self.tcb.state.is_synchronized();
+        self.refused = match self.refused.filter(|(_, upto)| upto.gt(rcv.nxt)) {
+            Some((from, upto)) if beyond && start.le(upto) && edge.le(upto) => Some((from, upto.max(end))),
+            None if beyond && start.le(edge) => Some((edge, end)),
+            known => known,
+        };
     }
 
-    /// RCV.NXT is seen beyond what the told window takes: so the user had read.
-    pub(in crate::oracle) fn take_refused(&mut self, upto: Seq) {
-        let taken = upto - self.tcb.rcv.nxt;
-        if taken > 0 && taken <= self.refused {
-            (self.tcb.rcv.nxt, self.tcb.rcv.wnd) = (upto, 0);
-            self.refused = 0;
+    /// RCV.NXT is seen beyond what the told window takes.
+    pub(in crate::oracle) fn take_refused(&mut self, seen: Seq) {
+        let rcv = &mut self.tcb.rcv;
+        let takes = |(from, upto): &(Seq, Seq)| from.le(rcv.nxt) && seen.gt(rcv.nxt) && seen.le(*upto);
+        if self.refused.as_ref().is_some_and(takes) {
+            rcv.wnd = rcv.wnd.saturating_sub(seen - rcv.nxt);
+            rcv.nxt = seen;
+            self.refused = None;
         }
     }
 

@@ -99,24 +99,37 @@ impl Candidate {
             // Its own FIN has not left yet.
             offer(self, Event::Call(Call::CLOSE));
         }
+        if state == State::CloseWait && !terms.profile.partial_ack_in_last_ack && self.acknowledges(segment) {
+            // To the letter only the ACK of the FIN counts in LAST-ACK, also while the FIN waits for room (close-8).
+            offer(self, Event::Call(Call::CLOSE));
+        }
         if segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
             match state {
                 State::Closed => offer(self, open(Origin::Passive)),
                 State::Listen | State::SynSent => offer(self, Event::Call(Call::CLOSE)),
-                _ if state.is_synchronized() => {
-                    self.guess_silent_ends(offer);
-                    offer(self, Event::Expires(Timer::User));
-                }
-                _ => {}
+                _ => self.guess_silent_ends(offer),
             }
+        }
+        if segment.has(Flags::RST) && segment.seq != self.tcb.rcv.nxt {
+            // It draws nothing from CLOSED (3.10.7.1), and a challenge from a connection (RFC 5961, 3.2).
+            self.guess_silent_ends(offer);
         }
     }
 
-    /// An abort that sends nothing, or the end of an orphan.
+    /// It acknowledges something new.
+    fn acknowledges(&self, segment: &Segment) -> bool {
+        segment.has(Flags::ACK) && segment.ack.gt(self.tcb.snd.una) && segment.ack.le(self.tcb.snd.nxt)
+    }
+
+    /// An abort that sends nothing, the end of an orphan, or a user timeout.
     fn guess_silent_ends(&self, offer: Offer<'_>) {
         match self.tcb.state {
             State::Closing | State::LastAck | State::TimeWait => offer(self, Event::Call(Call::Abort)),
             State::FinWait2 => offer(self, Event::Call(Call::CLOSE_BOTH)),
+            State::Established | State::CloseWait if self.tcb.snd.wnd == 0 => {
+                // Text that nobody saw given waits for room.
+                offer(self, Event::Expires(Timer::User));
+            }
             _ => {}
         }
     }

@@ -53,6 +53,20 @@ impl Candidate {
         moved.then_some(sent)
     }
 
+    /// In CLOSE-WAIT a CLOSE behind text that waits is another than one behind text that has left (close-8, close-9).
+    /// All of it may have, as far as the window has room, or as a probe of it (3.8.6.1).
+    pub(in crate::oracle) fn text_sent_unseen(&self, terms: &Terms) -> Option<Self> {
+        let waits = self.tcb.snd.queued;
+        let may = !terms.tap.sent
+            && self.tcb.state == State::CloseWait
+            && (1..=self.window_room().max(1)).contains(&waits);
+        may.then(|| {
+            let mut sent = *self;
+            sent.sent_unseen(terms, self.tcb.snd.nxt + waits);
+            sent
+        })
+    }
+
     /// The FIN, with all text before it, left unseen.
     pub(in crate::oracle) fn fin_sent_unseen(&mut self) {
         let snd = &mut self.tcb.snd;
@@ -68,7 +82,7 @@ impl Candidate {
     }
 
     /// Takes over what a transition shows of numbers that nothing else does.
-    pub(in crate::oracle) fn absorb(&mut self, terms: &Terms, numbers: &Numbers) {
+    pub(in crate::oracle) fn absorb(&mut self, terms: &Terms, now: u64, numbers: &Numbers) {
         let tap = terms.tap;
         if !self.iss_known
             && let Some(una) = numbers.una
@@ -82,6 +96,11 @@ impl Candidate {
             && let Some(nxt) = numbers.nxt
         {
             self.sent_unseen(terms, nxt);
+            if self.tcb.in_flight() && self.tcb.snd.wnd > 0 && !self.tcb.timers.has(Timer::Retransmit) {
+                // Nobody knows since when its timeout runs.
+                self.tcb.timers = self.tcb.timers.with(Timer::Retransmit);
+                self.start(Timer::Retransmit, now, 0);
+            }
         }
         let synchronized = self.tcb.state.is_synchronized();
         if let Some(una) = numbers.una
