@@ -136,6 +136,9 @@ const BUDGET: usize = 400;
 const PATIENT: [Timer; 4] = [Timer::TimeWait, Timer::KeepAlive, Timer::User, Timer::FinWait2];
 
 impl Pair {
+    /// The remark that ends a stretch cut short: what is still on its way, or due, stays so.
+    pub const NO_END: &str = "no end in sight";
+
     /// Both ends closed. A will choose ISS 100, B ISS 300, as in the RFC's figures.
     #[must_use]
     pub fn new(profile: Profile) -> Self {
@@ -249,7 +252,7 @@ impl Pair {
                 return;
             }
         }
-        self.note("no end in sight");
+        self.note(Self::NO_END);
     }
 
     /// Runs for so long.
@@ -261,7 +264,7 @@ impl Pair {
                 return;
             }
         }
-        self.note("no end in sight");
+        self.note(Self::NO_END);
     }
 
     /// The next arrival or expiry, if it comes by then.

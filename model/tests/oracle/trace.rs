@@ -7,7 +7,7 @@ use model::{Oracle, Profile, State};
 /// Places that the tests' oracles have.
 pub const PLACES: usize = 16;
 
-/// Everything that happened at one end, in order. The last second is silence.
+/// Everything that happened at one end, in order. The last second is silence, unless the run was cut short.
 pub fn of(pair: &Pair, side: Side) -> Vec<Observation> {
     let mut trace = Vec::new();
     let mut state = State::Closed;
@@ -35,7 +35,9 @@ pub fn of(pair: &Pair, side: Side) -> Vec<Observation> {
         }
         state = *after;
     }
-    trace.push(Observation { at: pair.now + 1_000_000, kind: Kind::Quiet });
+    if !pair.log.last().is_some_and(|entry| entry.what == What::Note(Pair::NO_END.into())) {
+        trace.push(Observation { at: pair.now + 1_000_000, kind: Kind::Quiet });
+    }
     trace
 }
 

@@ -54,15 +54,15 @@ impl Candidate {
     }
 
     /// In CLOSE-WAIT a CLOSE behind text that waits is another than one behind text that has left (close-8, close-9).
-    /// All of it may have, as far as the window has room, or as a probe of it (3.8.6.1).
+    /// All of it may have, as far as any window had room, or as a probe of a closed one (3.8.6.1).
     pub(in crate::oracle) fn text_sent_unseen(&self, terms: &Terms) -> Option<Self> {
-        let waits = self.tcb.snd.queued;
-        let may = !terms.tap.sent
-            && self.tcb.state == State::CloseWait
-            && (1..=self.window_room().max(1)).contains(&waits);
+        let snd = &self.tcb.snd;
+        let room = snd.max_wnd.saturating_sub(snd.nxt - snd.una);
+        let may =
+            !terms.tap.sent && self.tcb.state == State::CloseWait && (1..=room.max(1)).contains(&snd.queued);
         may.then(|| {
             let mut sent = *self;
-            sent.sent_unseen(terms, self.tcb.snd.nxt + waits);
+            sent.sent_unseen(terms, snd.nxt + snd.queued);
             sent
         })
     }
