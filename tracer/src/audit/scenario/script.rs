@@ -237,6 +237,7 @@ socket_options! {
     Linger2 = "linger2", IPPROTO_TCP, TCP_LINGER2;
     SynCount = "syncnt", IPPROTO_TCP, TCP_SYNCNT;
     DeferAccept = "defer_accept", IPPROTO_TCP, TCP_DEFER_ACCEPT;
+    Repair = "repair", IPPROTO_TCP, TCP_REPAIR;
     FastOpen = "fastopen", IPPROTO_TCP, TCP_FASTOPEN;
     FastOpenConnect = "fastopen_connect", IPPROTO_TCP, TCP_FASTOPEN_CONNECT;
     SendBuffer = "sndbuf", SOL_SOCKET, SO_SNDBUF;

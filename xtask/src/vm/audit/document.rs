@@ -27,7 +27,8 @@ pub fn document(Kept { audits, comparisons }: &Kept) -> String {
         "\n## Without a verdict\n\n".to_owned(),
         open(audits),
         "\n## Deviations that not all of them show\n\n\
-         `tcp-tracer explain NAME` says what each is; [departures.md](departures.md) has the kernel functions.\n\n"
+         `tcp-tracer explain NAME` says what each is; [departures.md](departures.md) has the kernel functions. An audit by an \
+         older commit may lack scenarios, and with them deviations: the number of its runs tells.\n\n"
             .to_owned(),
         deviations(audits),
         comparisons.iter().map(comparison).collect(),
