@@ -201,8 +201,10 @@ fn judge_cell(played: &Played, place: usize, observations: &[Observation], place
     let (sent, state) = answer(played, place, time);
     let of = |outcome, note: String| Answer { outcome, sent: sent.clone(), state: state.clone(), note };
     if played.failure.is_some() || probe.is_none() || played.lost > 0 {
-        let seen =
-            played.failure.as_ref().map_or("events were lost".to_owned(), |failure| failure.seen.clone());
+        let seen = match &played.failure {
+            Some(failure) => failure.seen.clone(),
+            None => played.doubt().unwrap_or("the segment did not leave").to_owned(),
+        };
         return Judged { answer: of(Outcome::Inconclusive, seen), finding: None, deviations: Vec::new() };
     }
     let word = word(observations, played, &BTreeSet::new());

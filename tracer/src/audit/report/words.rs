@@ -84,7 +84,7 @@ impl RequirementVerdict {
             Self::Pass => "Every step that decides it went as the RFC asks.",
             Self::Deviation => "Linux is known to do otherwise here, and did.",
             Self::Fail => "A step that decides it went otherwise, and no known deviation explains it.",
-            Self::NotRun => "The steps that decide it did not run, or something was lost in them.",
+            Self::NotRun => "The steps that decide it did not run, or have no verdict.",
             Self::NotObservable => "It cannot be seen from outside of the kernel.",
             Self::NotApplicable => {
                 "It speaks to applications, or of an option that this kernel need not have."
