@@ -1,7 +1,6 @@
 //! Work on threads, so many at a time.
 
 use std::{
-    num::NonZeroUsize,
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -16,7 +15,7 @@ pub fn side_by_side<I: Send, T: Send, E: Send>(
     items: Vec<I>,
     work: impl Fn(I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, E> {
-    let threads = NonZeroUsize::new(jobs.min(items.len())).map_or(1, NonZeroUsize::get);
+    let threads = jobs.min(items.len()).max(1);
     let queue = Mutex::new(items.into_iter().enumerate());
     let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
     let failed: Mutex<Option<E>> = Mutex::new(None);

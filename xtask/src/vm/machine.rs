@@ -13,8 +13,6 @@ use crate::file::{self, failed};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error(transparent)]
     Programs(#[from] programs::Error),
     #[error(transparent)]
     Guest(#[from] guest::Error),

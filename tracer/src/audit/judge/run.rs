@@ -16,7 +16,7 @@ use super::{
     reading::{Reading, explain},
     trace::{Trace, traces},
     wire::{self, Broken},
-    word::CROWDED,
+    word::{CROWDED, departs},
 };
 use crate::audit::{
     play::{Failure, Played, Went},
@@ -75,10 +75,10 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
     let (looked, broken) = wire::inspect(played);
     run.segments(&broken);
     let Run { findings, deviations, .. } = run;
-    let departs: BTreeSet<DeviationId> = deviations.iter().map(|(id, _)| *id).collect();
+    let shown: BTreeSet<DeviationId> = deviations.iter().map(|(id, _)| *id).collect();
     let outcome = if !findings.is_empty() {
         Outcome::Fail
-    } else if departs.iter().any(|id| id.deviation().standing == Standing::Departs) {
+    } else if departs(&shown) {
         Outcome::Deviation
     } else {
         Outcome::Pass
@@ -101,7 +101,7 @@ pub fn scenario(script: &Script, family: Family, played: &Played) -> Judged {
             expected: finding.expected.clone(),
             seen: finding.seen.clone(),
         }),
-        deviations: departs.iter().map(|id| id.name().to_owned()).collect(),
+        deviations: shown.iter().map(|id| id.name().to_owned()).collect(),
         decided,
         duration: (played.time.1 - played.time.0) / 1_000,
         ladder: ladder(script, played, &traces, &words),
@@ -212,8 +212,7 @@ fn decided(script: &Script, played: &Played) -> Vec<Decided> {
     let mut steps = script.steps.iter();
     for (step, went) in steps.by_ref().zip(&played.went) {
         for requirement in &step.decides {
-            let departs = went.deviation.and_then(Deviation::by_name);
-            let outcome = match departs {
+            let outcome = match went.deviation.and_then(Deviation::by_name) {
                 Some(known) if known.standing == Standing::Departs => Outcome::Deviation,
                 _ => Outcome::Pass,
             };

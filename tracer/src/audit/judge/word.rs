@@ -60,8 +60,8 @@ impl fmt::Display for Word {
 }
 
 /// One of them is more than the RFC permits.
-fn departs(shown: &[DeviationId]) -> bool {
-    shown.iter().any(|id| id.deviation().standing == Standing::Departs)
+pub(super) fn departs<'a>(shown: impl IntoIterator<Item = &'a DeviationId>) -> bool {
+    shown.into_iter().any(|id| id.deviation().standing == Standing::Departs)
 }
 
 /// The word on a trace of this run. What is in `known` already is not looked for again: that takes most of the time.
