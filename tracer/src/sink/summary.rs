@@ -163,14 +163,15 @@ impl Listener for Summary {
         match entry {
             Entry::Input(Input::Listed(_) | Input::Record(_) | Input::Shown(_)) => self.records += 1,
             Entry::Input(Input::Lost(Loss { hook, ring_full, missed, .. })) => {
-                *self.lost.entry(hook.name()).or_default() += ring_full + missed;
+                let lost = self.lost.entry(hook.name()).or_default();
+                *lost = lost.saturating_add(*ring_full).saturating_add(*missed);
             }
             Entry::Input(Input::Flush(time)) => self.reaches(*time),
             Entry::Anchor(anchor) => {
                 self.scene.anchor = *anchor;
                 self.reaches(anchor.monotonic_ns);
             }
-            Entry::Unwritten(gap) => self.unwritten += gap.records,
+            Entry::Unwritten(gap) => self.unwritten = self.unwritten.saturating_add(gap.records),
             Entry::Input(Input::Listing | Input::Walked(_) | Input::Complete(_))
             | Entry::Listing { .. }
             | Entry::Fate(..)

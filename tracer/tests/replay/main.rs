@@ -6,6 +6,7 @@ mod crowd;
 mod damage;
 mod detection;
 mod faults;
+mod forged;
 mod gaps;
 mod handshakes;
 mod host;
