@@ -139,6 +139,9 @@ pub mod bits {
     pub const MINISOCKET: u8 = 1 << 5;
     /// That minisocket is a half-open request, not a timewait socket.
     pub const REQUEST: u8 = 1 << 6;
+    /// Of a transition to ESTABLISHED: `tcp_sock.syn_data` is set, that is, text left on our SYN (Fast Open); or a kernel
+    /// does not tell.
+    pub const SYN_DATA: u8 = 1 << 7;
 }
 
 /// Meaning of [`Record::detail`] for a transition to CLOSE or ESTABLISHED: `tcp_sock.repair`. 0: not known.

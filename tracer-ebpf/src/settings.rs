@@ -1,7 +1,7 @@
 //! Names of the maps and read-only globals that the agent sets before it loads the programs.
 
 /// Changes whenever the layout or the meaning of a [`Record`](crate::Record) changes.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// `[u32; FIELDS.len()]`: byte offset of each kernel field, or [`MISSING`](crate::MISSING).
 pub const OFFSETS_GLOBAL: &str = "OFFSETS";
@@ -16,6 +16,8 @@ pub const CALLERS_GLOBAL: &str = "CALLER_RANGES";
 pub const ACKED_BIT_GLOBAL: &str = "ACKED_BIT";
 /// `u64`: bit of `tcp_sock.repair`, counted from the start of the socket, `u64::MAX` where it is unknown.
 pub const REPAIR_BIT_GLOBAL: &str = "REPAIR_BIT";
+/// `u64`: bit of `tcp_sock.syn_data`, counted from the start of the socket, `u64::MAX` where it is unknown.
+pub const SYN_DATA_BIT_GLOBAL: &str = "SYN_DATA_BIT";
 /// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
 /// `u64`: copies that are attached of each handler that can be interrupted by its own hook.

@@ -156,7 +156,7 @@ fn evidence(record: &Record) -> Evidence {
             // It is made the child's before it is a Fast Open child's.
             fast_open::OFF if is_announced => Some(false),
             _ if is_announced => None,
-            _ => Some(record.bits & bits::FAST_OPEN != 0),
+            _ => Some(record.bits & (bits::FAST_OPEN | bits::SYN_DATA) != 0),
         },
     }
 }

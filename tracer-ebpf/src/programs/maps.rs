@@ -56,6 +56,8 @@ static ACKED_BIT: u64 = u64::MAX;
 #[unsafe(no_mangle)]
 static REPAIR_BIT: u64 = u64::MAX;
 #[unsafe(no_mangle)]
+static SYN_DATA_BIT: u64 = u64::MAX;
+#[unsafe(no_mangle)]
 static WAKEUP_BYTES: u64 = 0;
 #[unsafe(no_mangle)]
 static ATTACHED_COPIES: u64 = 2;
@@ -110,6 +112,8 @@ global!(/// Bit of `inet_request_sock.acked`, counted from the start of the requ
     acked_bit, ACKED_BIT);
 global!(/// Bit of `tcp_sock.repair`, counted from the start of the socket, or `u64::MAX`.
     repair_bit, REPAIR_BIT);
+global!(/// Bit of `tcp_sock.syn_data`, counted from the start of the socket, or `u64::MAX`.
+    syn_data_bit, SYN_DATA_BIT);
 global!(/// Copies of each handler that the agent attaches, at the most.
     attached_copies, ATTACHED_COPIES);
 global!(/// 1 where the kernel gives socket cookies to tracing programs.

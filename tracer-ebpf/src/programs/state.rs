@@ -1,13 +1,13 @@
 //! `sock:inet_sock_set_state` and `tcp:tcp_destroy_sock`: the life of a full socket.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::{Field, Hook, Outcome, fast_open, repair, uapi::tcp_state};
+use tracer_ebpf::{Field, Hook, Outcome, bits, fast_open, repair, uapi::tcp_state};
 
 use super::{
     copies,
     emit::emit,
     kernel::{Kernel, load, load_bit, load_or_zero},
-    maps::{count, note_clone, repair_bit},
+    maps::{count, note_clone, repair_bit, syn_data_bit},
     once::{Firing, claim},
     socket::{self, cookie, fill, life, stay, tcp_sock},
 };
@@ -55,6 +55,12 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
                     Some(false) => repair::OFF,
                     None => 0,
                 };
+                // Who has sent no SYN of its own has sent no text on it.
+                let unknown = from == i32::from(tcp_state::SYN_SENT);
+                if to == i32::from(tcp_state::ESTABLISHED) && load_bit(tcp, syn_data_bit()).unwrap_or(unknown)
+                {
+                    record.bits |= bits::SYN_DATA;
+                }
             }
         });
     }

@@ -274,3 +274,21 @@ fn without_a_request_a_server_was_opened_by_fast_open_or_by_a_syn_cookie() {
         assert_eq!(change.handshakes("server", "established"), 5);
     }
 }
+
+#[test]
+fn a_client_whose_syn_brought_text_is_established_while_its_text_is_not_acknowledged() {
+    let Some(_turn) = turn(&[]) else { return };
+    let namespace = Namespace::new();
+    let mut agent = Agent::start();
+    // Clients send text on their SYN without asking for a cookie, and no listener takes it.
+    namespace.sysctl("net/ipv4/tcp_fastopen", "5");
+    let listener = namespace.enter(|| TcpListener::bind(Family::Ipv4.loopback()).expect("a listener"));
+    let [start, end] = books::alone(&mut agent, &namespace, |_| {
+        namespace.enter(|| (0..5).for_each(|_| early(&listener)));
+    });
+    let change = end.since(&start);
+    change.assert_healthy();
+    assert_eq!(change.kernel("TcpExt.TCPFastOpenActiveFail"), 5, "by the kernel's own count");
+    assert_eq!(change.handshakes("client", "established"), 5);
+    assert_eq!(change.handshakes("server", "established"), 5);
+}
