@@ -123,9 +123,9 @@ pub struct Limits {
     pub r1: u8,
     /// R2 for data (SHLD-11).
     pub r2: R2,
-    /// R2 for SYN (MUST-23).
+    /// R2 for SYN (MUST-23), those of [`linear_syns`](Self::linear_syns) included, which SYN-SENT alone knows.
     pub r2_syn: R2,
-    /// R2 for SYN+ACK.
+    /// R2 for the SYN+ACK of a passive open.
     pub r2_syn_ack: R2,
     /// How long an ACK may wait (MUST-40).
     pub delayed_ack: u64,

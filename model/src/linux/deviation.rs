@@ -74,6 +74,7 @@ pub enum DeviationId {
     ClosedWindowIgnored,
     TextAtEdgeCounts,
     FinBeyondEdge,
+    HalfOpenAbortSilent,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -129,7 +130,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 69] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -957,6 +958,18 @@ impl Deviation {
                   while received text waits to be read: some stacks send it so. The RFC drops the whole segment, and \
                   so did Linux 6.18.15.",
             operator: "Nothing to do.",
+        },
+        Self {
+            id: DeviationId::HalfOpenAbortSilent,
+            name: "half-open-abort-silent",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.10.5",
+            requirement: None,
+            function: "tcp_abort, inet_csk_reqsk_queue_drop",
+            why: "A half-open request that is destroyed from outside (ss -K) goes without a word, where an ABORT in \
+                  SYN-RECEIVED sends a reset. The peer learns of it when it acknowledges the SYN,ACK.",
+            operator: "Harmless.",
         },
     ];
 }

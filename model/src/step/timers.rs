@@ -2,7 +2,7 @@
 
 use super::Step;
 use crate::effect::Signal;
-use crate::event::{CallError, Timer};
+use crate::event::{CallError, Origin, Timer};
 use crate::profile::R2;
 use crate::rule::Rule;
 use crate::state::State;
@@ -79,6 +79,11 @@ impl Step<'_> {
         let limits = &self.profile.limits;
         let r2 = match self.tcb.state {
             State::SynSent => limits.r2_syn,
+            // The answer to a crossing SYN is our SYN once more, and counts with those before it (MUST-23).
+            State::SynReceived if self.tcb.origin == Origin::Active => match limits.r2_syn {
+                R2::Count(most) => R2::Count(most.saturating_sub(limits.linear_syns)),
+                after @ R2::After(_) => after,
+            },
             State::SynReceived => limits.r2_syn_ack,
             _ => limits.r2,
         };

@@ -82,6 +82,8 @@ struct Book {
     replaced: HashSet<(u64, Ports)>,
     /// When children were born whose peer is not known yet, by the socket's address: old kernels fill it in later.
     nameless: HashMap<u64, u64>,
+    /// Sockets that are about to connect over their own TIME-WAIT: the kernel tells before it asks whether it may.
+    reopening: HashSet<Ports>,
     /// Orphans that wait in a minisocket for the peer's FIN.
     waiting: HashSet<Ports>,
     /// Those that the listing showed in TIME_WAIT, and when.
@@ -236,6 +238,9 @@ impl Book {
             StepKind::TimewaitEnded { .. } => {
                 self.waiting.remove(&ports);
                 self.enter(step.event, ports, State::Closed, "minisocket");
+                if self.reopening.remove(&ports) {
+                    self.push(time, ports, State::SynSent, Numbers::default(), "tracepoint");
+                }
             }
             _ => {}
         }
@@ -269,6 +274,14 @@ impl Book {
                 }
                 State::SynReceived
             }
+            (LinuxState::Close, LinuxState::SynSent)
+                if self.states.get(&key).copied() == Some(State::TimeWait) =>
+            {
+                self.reopening.insert(key);
+                return;
+            }
+            // It may not (EADDRNOTAVAIL), and TIME-WAIT goes on.
+            (LinuxState::SynSent, LinuxState::Close) if self.reopening.remove(&key) => return,
             (_, LinuxState::Close) if self.replaced.remove(&socket(event, ports)) => return,
             (_, to) => to.rfc(),
         };

@@ -5,13 +5,16 @@
 //! (reqsk_queue_hash_req), and frees them too early. Here the kernel takes none that it cannot get
 //! (refcount_inc_not_zero), and makes the cookie by which later events know the socket.
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr as Address},
+};
 
 use netlink_packet_core::{
-    DecodeError, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_sock_diag::{
-    SockDiagMessage,
+    SOCK_DESTROY, SockDiagMessage,
     constants::IPPROTO_TCP,
     inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, Timer, nlas::Nla},
 };
@@ -32,6 +35,17 @@ pub enum DiagError {
     /// It answered something else.
     #[error("an answer of sock_diag does not decode: {0}")]
     Malformed(#[from] DecodeError),
+}
+
+impl DiagError {
+    /// The number of the kernel's error, where the kernel gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Socket(error) | Self::Refused(error) => error.raw_os_error(),
+            Self::Malformed(_) => None,
+        }
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -81,6 +95,45 @@ pub fn backlogs(mut each: impl FnMut(Backlog)) -> Result<(), DiagError> {
     })
 }
 
+/// Destroys a TCP socket of the calling thread's namespace, whoever owns it: the interface of `ss -K`. A listener's
+/// other end is the unspecified address with port 0.
+///
+/// # Errors
+///
+/// [`DiagError::Refused`]: ENOENT where there is no such socket, EOPNOTSUPP where the kernel cannot (5.10: one in TIME_WAIT;
+/// without CONFIG_INET_DIAG_DESTROY: any).
+pub fn destroy(here: Address, there: Address) -> Result<(), DiagError> {
+    let (family, any) = match here {
+        Address::V4(_) => (uapi::AF_INET, SocketId::new_v4()),
+        Address::V6(_) => (uapi::AF_INET6, SocketId::new_v6()),
+    };
+    let request = InetRequest {
+        family: family.to_le_bytes()[0],
+        protocol: IPPROTO_TCP,
+        extensions: ExtensionFlags::empty(),
+        states: StateFlags::all(),
+        socket_id: SocketId {
+            source_address: here.ip(),
+            source_port: here.port(),
+            destination_address: there.ip(),
+            destination_port: there.port(),
+            cookie: ANY_COOKIE,
+            ..any
+        },
+    };
+    let socket = ask(request, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY))?;
+    let mut answer = Vec::with_capacity(ANSWER);
+    socket.recv(&mut answer, 0).map_err(DiagError::Socket)?;
+    match NetlinkMessage::<SockDiagMessage>::deserialize(&answer)?.payload {
+        NetlinkPayload::Error(error) if error.raw_code() == 0 => Ok(()),
+        NetlinkPayload::Error(error) => Err(refused(error.raw_code())),
+        _ => Err(DiagError::Malformed("an answer that is none to SOCK_DESTROY".into())),
+    }
+}
+
+/// INET_DIAG_NOCOOKIE: whichever socket has these ends.
+const ANY_COOKIE: [u8; 8] = [0xff; 8];
+
 fn both_families(states: &StateFlags, mut each: impl FnMut(&InetResponse, Seen)) -> Result<(), DiagError> {
     for (family, socket_id) in [(uapi::AF_INET, SocketId::new_v4()), (uapi::AF_INET6, SocketId::new_v6())] {
         let request = InetRequest {
@@ -103,18 +156,8 @@ struct Seen {
 }
 
 fn dump(request: InetRequest, mut each: impl FnMut(&InetResponse, Seen)) -> Result<(), DiagError> {
-    let mut socket = Socket::new(NETLINK_SOCK_DIAG).map_err(DiagError::Socket)?;
-    socket.bind_auto().map_err(DiagError::Socket)?;
-    socket.connect(&SocketAddr::new(0, 0)).map_err(DiagError::Socket)?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-
     let mut from = clock::now();
-    socket.send(&bytes, 0).map_err(DiagError::Socket)?;
+    let socket = ask(request, NLM_F_REQUEST | NLM_F_DUMP, None)?;
     let mut answer = Vec::with_capacity(ANSWER);
     loop {
         // The kernel prepares each answer in the call before the one that fetches it (netlink_dump).
@@ -126,6 +169,23 @@ fn dump(request: InetRequest, mut each: impl FnMut(&InetResponse, Seen)) -> Resu
         }
         from = until;
     }
+}
+
+/// Sends a request, of another kind than a question where one is given; the answer is to be had from the socket.
+fn ask(request: InetRequest, flags: u16, kind: Option<u16>) -> Result<Socket, DiagError> {
+    let mut socket = Socket::new(NETLINK_SOCK_DIAG).map_err(DiagError::Socket)?;
+    socket.bind_auto().map_err(DiagError::Socket)?;
+    socket.connect(&SocketAddr::new(0, 0)).map_err(DiagError::Socket)?;
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    message.finalize();
+    // The crate knows it as a question only.
+    message.header.message_type = kind.unwrap_or(message.header.message_type);
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    socket.send(&bytes, 0).map_err(DiagError::Socket)?;
+    Ok(socket)
 }
 
 /// Takes in one answer; true when it was the last.

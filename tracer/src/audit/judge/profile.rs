@@ -35,14 +35,20 @@ pub fn running(conditions: &Conditions) -> Profile {
         limits.keep_alive_probes = probes;
     }
     limits.challenges = challenges(conditions);
-    if let Some(timeout) = number("tcp_fin_timeout") {
-        profile.fin_wait_2 = Some(timeout * 1_000_000);
-    }
+    profile.fin_wait_2 = number("tcp_fin_timeout").map(fin_wait_2).or(profile.fin_wait_2);
     profile.rfc1337 = number("tcp_rfc1337") == Some(1);
     profile.syn_cookies = number("tcp_syncookies") == Some(2);
     // Beyond the client's side, which is on by default: the server's, or without cookies.
     profile.fast_open = number("tcp_fastopen").is_some_and(|bits| bits & !1 != 0);
     conditions.habits.apply(&profile)
+}
+
+/// How long an orphan waits in FIN-WAIT-2 with this tcp_fin_timeout (seconds), microseconds. Beyond the minute that a
+/// minisocket may live the socket itself waits for what is more, and then its minisocket as long again
+/// (tcp_keepalive_timer): with 62 s not 62 s, but 4.
+const fn fin_wait_2(timeout: u64) -> u64 {
+    const MINISOCKET: u64 = LINUX_IN_DETAIL.limits.time_wait / 1_000_000;
+    1_000_000 * if timeout > MINISOCKET { 2 * (timeout - MINISOCKET) } else { timeout }
 }
 
 /// Challenge ACKs per period: those of the host, and of a socket (`tcp_send_challenge_ack`).
@@ -75,8 +81,16 @@ pub fn orphaned(profile: &Profile, conditions: &Conditions) -> Profile {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::running;
+    use super::{fin_wait_2, running};
     use crate::audit::conditions::Conditions;
+
+    #[test]
+    fn an_orphan_that_may_wait_longer_than_a_minute_waits_twice_for_what_is_more() {
+        assert_eq!(
+            [2, 60, 61, 62, 120].map(fin_wait_2),
+            [2, 60, 2, 4, 120].map(|seconds| seconds * 1_000_000)
+        );
+    }
 
     #[test]
     fn challenges_are_a_duty_where_neither_host_nor_socket_limits_them() {

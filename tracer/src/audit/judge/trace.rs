@@ -53,7 +53,7 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
         .changes()
         .iter()
         .enumerate()
-        .filter(|(_, change)| concerns(change, ports, passive))
+        .filter(|(_, change)| concerns(change, ports, passive) || ends_listening(played, place, change))
         .collect();
     let ends = Ends::new(played, place, &changes);
     for (at, logged) in played.log.iter().enumerate() {
@@ -83,6 +83,7 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
         // ended TIME-WAIT and opens anew.
         if let Some(call) = listen
             && transition.to == State::Closed
+            && change.ports == ports
             && (arrival < next || next == u64::MAX)
         {
             listens_again = true;
@@ -154,6 +155,23 @@ const fn opens_actively(call: &Call) -> bool {
 
 const fn opens_passively(call: &Call) -> bool {
     matches!(call, Call::Open { origin: Origin::Passive, .. })
+}
+
+/// The user has closed the listener while it was this connection's place, too: nothing of its own stood in the way.
+fn ends_listening(played: &Played, place: usize, change: &Change) -> bool {
+    let closed = |logged: &&Logged| {
+        logged.connection == place
+            && logged.time <= change.time
+            && matches!(&logged.what, Recorded::Call { told, .. } if told.contains(&Call::Abort))
+    };
+    let Some(connection) = played.connections.get(place) else { return false };
+    let listener = Ports { peer: 0, ..connection.ports };
+    let before = played.account.changes().iter().take_while(|other| !std::ptr::eq(*other, change));
+    let stood = before.filter(|other| other.ports == connection.ports).last();
+    change.ports == listener
+        && change.transition.to == State::Closed
+        && stood.is_none_or(|stood| matches!(stood.transition.to, State::Closed | State::Listen))
+        && played.log.iter().any(|logged| closed(&logged))
 }
 
 /// A connection's own changes, and for one that was accepted the listener's beginning.

@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
-use crate::audit::scenario::{Direction, Readiness, SocketOption};
+use crate::audit::scenario::{Direction, Readiness, SocketKind, SocketOption};
 
 /// What a call gave.
 pub type Outcome<T> = Result<T, i32>;
@@ -67,10 +67,14 @@ fn outcome(returned: impl TryInto<usize>) -> Outcome<usize> {
 pub struct Socket(OwnedFd);
 
 impl Socket {
-    pub fn new(here: SocketAddr) -> Outcome<Self> {
+    pub fn new(here: SocketAddr, kind: SocketKind) -> Outcome<Self> {
+        let protocol = match kind {
+            SocketKind::Plain | SocketKind::Mapped => libc::IPPROTO_TCP,
+            SocketKind::Multipath => libc::IPPROTO_MPTCP,
+        };
         let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: no pointers are involved.
-        let made = unsafe { libc::socket(family(here).into(), kind, libc::IPPROTO_TCP) };
+        let made = unsafe { libc::socket(family(here).into(), kind, protocol) };
         outcome(made)?;
         // SAFETY: the descriptor is new and nobody else's.
         let socket = Self(unsafe { OwnedFd::from_raw_fd(made) });
@@ -230,6 +234,11 @@ impl User {
         self.sockets.get(connection).and_then(Option::as_ref).ok_or(libc::EBADF)
     }
 
+    /// The listener.
+    pub fn listener(&self) -> Outcome<&Socket> {
+        self.listener.as_ref().ok_or(libc::EBADF)
+    }
+
     /// The reading side of this connection was shut down.
     pub fn is_deaf(&self, connection: usize) -> bool {
         self.deaf.contains(&connection)
@@ -251,14 +260,14 @@ impl User {
             if let Some(at) = self.strays.iter().position(|(_, stray)| *stray == port) {
                 return Ok(self.strays.remove(at).0);
             }
-            let accepted = self.listener.as_ref().ok_or(libc::EBADF)?.accept()?;
+            let accepted = self.listener()?.accept()?;
             self.strays.push(accepted);
         }
     }
 
     /// A new socket with the options that were set for it.
-    pub fn make(&self, connection: usize, here: SocketAddr) -> Outcome<Socket> {
-        let socket = Socket::new(here)?;
+    pub fn make(&self, connection: usize, here: SocketAddr, kind: SocketKind) -> Outcome<Socket> {
+        let socket = Socket::new(here, kind)?;
         for (_, option, value) in self.settings.iter().filter(|(place, ..)| *place == connection) {
             socket.set(*option, *value)?;
         }

@@ -83,6 +83,8 @@ pub enum Action {
     Mark(String),
     /// A setting changes.
     Sysctl(String, String),
+    /// The kernel's network goes, with all its sockets, as when a container ends.
+    NetworkEnds,
 }
 
 /// One of the things that may happen.
@@ -128,10 +130,12 @@ impl Window {
 /// A system call, or several that belong together.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    /// socket, bind, listen.
+    /// socket, bind, listen; of a listener that exists: listen again.
     Listen {
         /// How many connections may wait.
         backlog: i32,
+        /// Of which kind the socket is.
+        kind: SocketKind,
     },
     /// socket, bind, connect; of a socket that exists: connect again.
     Connect {
@@ -139,6 +143,8 @@ pub enum Call {
         to: Option<IpAddr>,
         /// The user names its own address as well as the port.
         bound: bool,
+        /// Of which kind the socket is.
+        kind: SocketKind,
     },
     /// accept.
     Accept,
@@ -174,8 +180,28 @@ pub enum Call {
     Error,
     /// close of the listener.
     CloseListener,
+    /// connect of the listener.
+    ConnectListener,
+    /// shutdown of the listener, both ways.
+    ShutdownListener,
+    /// SOCK_DESTROY of sock_diag, as `ss -K` does it.
+    Destroy,
+    /// The same of the listener.
+    DestroyListener,
     /// poll has to report this.
     Poll(Readiness),
+}
+
+/// Which socket a call makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketKind {
+    /// A TCP socket of the scenario's family.
+    #[default]
+    Plain,
+    /// An IPv6 socket with an IPv4 address (RFC 4291, 2.5.5.2).
+    Mapped,
+    /// A Multipath TCP socket (RFC 8684), whose peer knows TCP only.
+    Multipath,
 }
 
 /// What shutdown() ends.

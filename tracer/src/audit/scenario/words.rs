@@ -96,7 +96,7 @@ pub fn state(text: &str) -> Result<State, Wrong> {
 }
 
 /// The errors of calls.
-pub const ERRORS: [(&str, i32); 18] = [
+pub const ERRORS: [(&str, i32); 21] = [
     ("EAGAIN", libc::EAGAIN),
     ("ECONNREFUSED", libc::ECONNREFUSED),
     ("ECONNRESET", libc::ECONNRESET),
@@ -114,6 +114,9 @@ pub const ERRORS: [(&str, i32); 18] = [
     ("EADDRINUSE", libc::EADDRINUSE),
     ("EADDRNOTAVAIL", libc::EADDRNOTAVAIL),
     ("EALREADY", libc::EALREADY),
+    ("ENOENT", libc::ENOENT),
+    ("EOPNOTSUPP", libc::EOPNOTSUPP),
+    ("EPROTONOSUPPORT", libc::EPROTONOSUPPORT),
     ("none", 0),
 ];
 

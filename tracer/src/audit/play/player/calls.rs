@@ -1,6 +1,6 @@
 //! What the user does: system calls, with patience where the network decides.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::event;
 
@@ -11,9 +11,10 @@ use crate::audit::{
         log::{Logged, Recorded},
         user::{Outcome, Socket, ends},
     },
-    scenario::{Call, Direction, ERRORS, Expected, Step},
+    scenario::{Call, Direction, ERRORS, Expected, SocketKind, Step},
     world::addresses,
 };
+use crate::kernel::sock_diag;
 
 impl Player<'_> {
     pub(super) fn call(
@@ -55,6 +56,7 @@ impl Player<'_> {
             Call::Receive { .. } => Vec::new(),
             _ => told(call, &result, &self.user, place, self.family).into_iter().collect(),
         };
+        self.cannot = result.as_ref().err().and_then(|error| impossible(call, *error));
         let (got, words) = match &result {
             Ok(Answer::Done) => (0, "ok".to_owned()),
             Ok(Answer::Error(error)) => (*error, name(*error)),
@@ -96,19 +98,23 @@ impl Player<'_> {
         let (here, there) = self.ends(place);
         let user = &mut self.user;
         match call {
-            Call::Listen { backlog } => {
-                let socket = user.make(place, here)?;
-                socket.bind(here)?;
-                socket.listen(*backlog)?;
-                user.listener = Some(socket);
+            Call::Listen { backlog, kind } => {
+                if user.listener.is_none() {
+                    let here = as_seen_by(*kind, here);
+                    let socket = user.make(place, here, *kind)?;
+                    socket.bind(here)?;
+                    user.listener = Some(socket);
+                }
+                user.listener()?.listen(*backlog)?;
             }
-            Call::Connect { to, bound } => {
+            Call::Connect { to, bound, kind } => {
                 let there = to.map_or(there, |address| SocketAddr::new(address, there.port()));
+                let [here, there] = [here, there].map(|end| as_seen_by(*kind, end));
                 if user.socket(place).is_err() {
-                    let socket = user.make(place, here)?;
+                    let socket = user.make(place, here, *kind)?;
                     // Only the port: which address fits is for IP to say (MUST-44).
-                    let any = if here.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0_u16; 8]) };
-                    socket.bind(if *bound { here } else { SocketAddr::new(any, here.port()) })?;
+                    let any = SocketAddr::new(unspecified(here), here.port());
+                    socket.bind(if *bound { here } else { any })?;
                     user.put(place, Some(socket));
                 }
                 user.socket(place)?.connect(there)?;
@@ -156,6 +162,10 @@ impl Player<'_> {
             }
             Call::Error => return user.socket(place)?.error().map(Answer::Error),
             Call::CloseListener => user.listener = None,
+            Call::ConnectListener => drop(user.listener()?.connect(there)?),
+            Call::ShutdownListener => user.listener()?.shutdown(Direction::Both)?,
+            Call::Destroy => destroy(here, there)?,
+            Call::DestroyListener => destroy(here, SocketAddr::new(unspecified(here), 0))?,
             Call::Poll(readiness) => {
                 if !user.socket(place)?.ready(*readiness) {
                     return Ok(Answer::No("not reported".to_owned()));
@@ -163,6 +173,37 @@ impl Player<'_> {
             }
         }
         Ok(Answer::Done)
+    }
+}
+
+fn unspecified(like: SocketAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
+/// An address as a socket of this kind wants it.
+fn as_seen_by(kind: SocketKind, address: SocketAddr) -> SocketAddr {
+    match (kind, address.ip()) {
+        (SocketKind::Mapped, IpAddr::V4(v4)) => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+        _ => address,
+    }
+}
+
+fn destroy(here: SocketAddr, there: SocketAddr) -> Outcome<()> {
+    sock_diag::destroy(here, there).map_err(|error| error.errno().unwrap_or(libc::EIO))
+}
+
+/// What a kernel without the ability says to a call.
+fn impossible(call: &Call, error: i32) -> Option<&'static str> {
+    match (call, error) {
+        (Call::Destroy | Call::DestroyListener, libc::EOPNOTSUPP) => {
+            Some("this kernel cannot destroy such a socket (CONFIG_INET_DIAG_DESTROY)")
+        }
+        (
+            Call::Listen { kind: SocketKind::Multipath, .. }
+            | Call::Connect { kind: SocketKind::Multipath, .. },
+            libc::EPROTONOSUPPORT | libc::ENOPROTOOPT | libc::EINVAL,
+        ) => Some("this kernel has no Multipath TCP, or net.mptcp.enabled is 0"),
+        _ => None,
     }
 }
 

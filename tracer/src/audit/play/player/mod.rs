@@ -131,7 +131,11 @@ struct Player<'a> {
     began: u64,
     line: Option<u32>,
     mischief: Option<&'static str>,
+    /// What this kernel cannot do at all: there the scenario ends.
+    cannot: Option<&'static str>,
     lost: u64,
+    /// Packets of networks that are gone.
+    unseen: u64,
     habits: Departures,
 }
 
@@ -175,7 +179,9 @@ impl<'a> Player<'a> {
             began,
             line: None,
             mischief: None,
+            cannot: None,
             lost,
+            unseen: 0,
             habits: stream.habits,
         })
     }
@@ -192,7 +198,11 @@ impl<'a> Player<'a> {
                 Action::Peer(_) | Action::Icmp(_) => Some(now()),
                 // Some calls wait for their answer.
                 Action::User(..) => Some(begins),
-                Action::Expect(_) | Action::Wait(_) | Action::Mark(_) | Action::Sysctl(..) => None,
+                Action::Expect(_)
+                | Action::Wait(_)
+                | Action::Mark(_)
+                | Action::Sysctl(..)
+                | Action::NetworkEnds => None,
             };
             if let (Some(ready), Some(acts)) = (ready, acts) {
                 stalled = stalled.max(acts.saturating_sub(ready));
@@ -201,6 +211,10 @@ impl<'a> Player<'a> {
                 self.ready = ready;
             }
             self.ready.get_or_insert_with(now);
+            if let Some(why) = self.cannot {
+                self.note(step.connection, format!("the scenario ends here: {why}"));
+                break;
+            }
             match done {
                 Ok(done) => went.push(done),
                 Err(failed) => {
@@ -215,7 +229,8 @@ impl<'a> Player<'a> {
         let ended = now();
         let settled = self.account.settle();
         self.log.sort_by_key(|logged| logged.time);
-        let lost = self.account.lost() - self.lost + self.world.unseen() + u64::from(!settled);
+        let unseen = self.unseen + self.world.unseen();
+        let lost = self.account.lost() - self.lost + unseen + u64::from(!settled);
         let Self { log, connections, account, began, world, habits, .. } = self;
         let conditions = Conditions { sysctls: world.sysctls.tcp(), habits };
         Ok(Played {
@@ -256,6 +271,16 @@ impl<'a> Player<'a> {
             Action::Sysctl(name, value) => {
                 self.world.sysctls.set(name, value)?;
                 self.note(place, format!("{name}={value}"));
+                Ok(self.fine(step))
+            }
+            Action::NetworkEnds => {
+                self.pump()?;
+                // A socket would keep it.
+                self.user = User::default();
+                self.reference = now();
+                self.unseen += self.world.unseen();
+                // Whoever enters another network leaves the one before.
+                self.world = World::new()?;
                 Ok(self.fine(step))
             }
         })

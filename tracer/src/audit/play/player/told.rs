@@ -41,8 +41,13 @@ pub(super) fn told(
         Call::Shutdown(Direction::Write) => event::Call::CLOSE,
         Call::Shutdown(Direction::Both) | Call::Close => event::Call::CLOSE_BOTH,
         Call::Abort | Call::Disconnect => event::Call::Abort,
+        Call::Destroy => event::Call::Abort,
         // Whom nobody has accepted goes with the listener.
-        Call::CloseListener if user.socket(place).is_err() => event::Call::Abort,
+        Call::CloseListener | Call::ShutdownListener | Call::DestroyListener
+            if user.socket(place).is_err() =>
+        {
+            event::Call::Abort
+        }
         _ => return None,
     })
 }

@@ -3,11 +3,11 @@
 use super::{find, incomplete};
 use crate::audit::scenario::{
     error::Wrong,
-    script::{Action, Call, Direction, Expected, Readiness, SocketOption},
+    script::{Action, Call, Direction, Expected, Readiness, SocketKind, SocketOption},
     words::{errno, range, unknown, value},
 };
 
-const CALLS: [&str; 15] = [
+const CALLS: [&str; 19] = [
     "listen",
     "connect",
     "accept",
@@ -21,6 +21,10 @@ const CALLS: [&str; 15] = [
     "get",
     "error",
     "close-listener",
+    "connect-listener",
+    "shutdown-listener",
+    "destroy",
+    "destroy-listener",
     "poll",
     "recv-urgent",
 ];
@@ -34,15 +38,8 @@ pub(super) fn user(words: &[&str]) -> Result<Action, Wrong> {
     };
     let Some((name, rest)) = words.split_first() else { return Err(incomplete("user", "a call")) };
     let call = match (*name, rest) {
-        ("listen", []) => Call::Listen { backlog: 128 },
-        ("listen", [word]) => {
-            let backlog =
-                word.strip_prefix("backlog=").ok_or_else(|| unknown(word, ["backlog=N"].into_iter()))?;
-            Call::Listen { backlog: value(backlog, "number")? }
-        }
-        ("connect", []) => Call::Connect { to: None, bound: false },
-        ("connect", ["bound"]) => Call::Connect { to: None, bound: true },
-        ("connect", ["to", address]) => Call::Connect { to: Some(value(address, "address")?), bound: false },
+        ("listen", words) => listen(words)?,
+        ("connect", words) => connect(words)?,
         ("accept", []) => Call::Accept,
         ("send", [len]) => Call::Send { len: value(len, "number of octets")?, urgent: false, more: false },
         ("send", [len, "urgent"]) => {
@@ -62,6 +59,10 @@ pub(super) fn user(words: &[&str]) -> Result<Action, Wrong> {
         ("abort", []) => Call::Abort,
         ("disconnect", []) => Call::Disconnect,
         ("close-listener", []) => Call::CloseListener,
+        ("connect-listener", []) => Call::ConnectListener,
+        ("shutdown-listener", []) => Call::ShutdownListener,
+        ("destroy", []) => Call::Destroy,
+        ("destroy-listener", []) => Call::DestroyListener,
         ("error", []) => Call::Error,
         ("set", [setting]) => {
             let (name, setting) = setting.split_once('=').ok_or_else(|| incomplete("set", "OPTION=VALUE"))?;
@@ -87,6 +88,31 @@ pub(super) fn user(words: &[&str]) -> Result<Action, Wrong> {
         (other, _) => return Err(unknown(other, CALLS.into_iter())),
     };
     Ok(Action::User(call, expected))
+}
+
+const KINDS: [(SocketKind, &str); 2] = [(SocketKind::Mapped, "mapped"), (SocketKind::Multipath, "multipath")];
+
+fn listen(words: &[&str]) -> Result<Call, Wrong> {
+    let (mut backlog, mut kind) = (128, SocketKind::Plain);
+    for word in words {
+        match word.strip_prefix("backlog=") {
+            Some(number) => backlog = value(number, "number")?,
+            None => kind = find(word, KINDS.into_iter())?,
+        }
+    }
+    Ok(Call::Listen { backlog, kind })
+}
+
+fn connect(words: &[&str]) -> Result<Call, Wrong> {
+    let (mut to, mut bound, mut kind) = (None, false, SocketKind::Plain);
+    match words {
+        [] => {}
+        ["bound"] => bound = true,
+        ["to", address] => to = Some(value(address, "address")?),
+        [word] => kind = find(word, KINDS.into_iter())?,
+        _ => return Err(incomplete("connect", "other arguments (docs/audit-scenarios.md)")),
+    }
+    Ok(Call::Connect { to, bound, kind })
 }
 
 fn option(name: &str) -> Result<SocketOption, Wrong> {

@@ -162,6 +162,10 @@ impl Reader {
                     .ok_or_else(|| incomplete(verb, "NAME=VALUE"))?;
                 Action::Sysctl(name.to_owned(), value)
             }
+            "network" => match words[..] {
+                ["ends"] => Action::NetworkEnds,
+                _ => return Err(incomplete(verb, "ends")),
+            },
             _ => return Err(Wrong::Verb(verb.to_owned())),
         };
         self.script.steps.push(Step { line, connection, action, decides });
