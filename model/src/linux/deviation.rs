@@ -75,6 +75,7 @@ pub enum DeviationId {
     TextAtEdgeCounts,
     FinBeyondEdge,
     HalfOpenAbortSilent,
+    TimeWaitFirstTimestamp,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -130,7 +131,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 70] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -970,6 +971,18 @@ impl Deviation {
             why: "A half-open request that is destroyed from outside (ss -K) goes without a word, where an ABORT in \
                   SYN-RECEIVED sends a reset. The peer learns of it when it acknowledges the SYN,ACK.",
             operator: "Harmless.",
+        },
+        Self {
+            id: DeviationId::TimeWaitFirstTimestamp,
+            name: "time-wait-first-timestamp",
+            standing: Standing::Departs,
+            seen: Seen::Wire,
+            clause: "3.6.1; RFC 6191 section 2",
+            requirement: Some("SHLD-4"),
+            function: "tcp_timewait_state_process",
+            why: "A SYN with timestamps for a connection in TIME-WAIT that had none is newer by that alone. Linux compares \
+                  its number only, and answers an older one with an ACK.",
+            operator: "Nothing to do; the peer resets and tries again.",
         },
     ];
 }

@@ -142,7 +142,7 @@ impl Connection {
         }
         if flags.has(Flags::SYN) {
             self.peer_scale = forgery.window_scale;
-            self.stamps.1 = forgery.timestamps == Stamp::Offer;
+            self.stamps.1 = matches!(forgery.timestamps, Stamp::Offer | Stamp::Shifted(_));
             segment.options.mss = forgery.mss;
             segment.options.window_scale = forgery.window_scale;
             segment.options.sack_permitted = forgery.sack_permitted;

@@ -47,6 +47,6 @@ pub use library::library;
 pub use parse::parse_file;
 pub use script::{
     Action, Alternative, Awaited, Call, Cookie, Direction, Expected, Forgery, Icmp, Number, Pattern,
-    Readiness, Script, Setting, SocketKind, SocketOption, Stamp, Step, Window,
+    Readiness, Script, Setting, SocketKind, SocketOption, Stamp, Step, Target, Window,
 };
 pub use words::ERRORS;

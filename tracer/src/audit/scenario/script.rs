@@ -139,8 +139,8 @@ pub enum Call {
     },
     /// socket, bind, connect; of a socket that exists: connect again.
     Connect {
-        /// Another address than the peer's.
-        to: Option<IpAddr>,
+        /// Where to.
+        to: Target,
         /// The user names its own address as well as the port.
         bound: bool,
         /// Of which kind the socket is.
@@ -190,6 +190,18 @@ pub enum Call {
     DestroyListener,
     /// poll has to report this.
     Poll(Readiness),
+}
+
+/// Where a connect goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// To the peer.
+    #[default]
+    Peer,
+    /// To this address, and the peer's port.
+    Address(IpAddr),
+    /// To the socket's own address and port.
+    Itself,
 }
 
 /// Which socket a call makes.

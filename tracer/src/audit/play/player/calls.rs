@@ -11,7 +11,7 @@ use crate::audit::{
         log::{Logged, Recorded},
         user::{Outcome, Socket, ends},
     },
-    scenario::{Call, Direction, ERRORS, Expected, SocketKind, Step},
+    scenario::{Call, Direction, ERRORS, Expected, SocketKind, Step, Target},
     world::addresses,
 };
 use crate::kernel::sock_diag;
@@ -108,7 +108,11 @@ impl Player<'_> {
                 user.listener()?.listen(*backlog)?;
             }
             Call::Connect { to, bound, kind } => {
-                let there = to.map_or(there, |address| SocketAddr::new(address, there.port()));
+                let there = match to {
+                    Target::Peer => there,
+                    Target::Address(address) => SocketAddr::new(*address, there.port()),
+                    Target::Itself => here,
+                };
                 let [here, there] = [here, there].map(|end| as_seen_by(*kind, end));
                 if user.socket(place).is_err() {
                     let socket = user.make(place, here, *kind)?;

@@ -23,7 +23,7 @@ use crate::audit::{
     account::{Account, Ports, now},
     conditions::Conditions,
     report::model::Family,
-    scenario::{Action, Alternative, Awaited, Call, Script, Setting, Step},
+    scenario::{Action, Alternative, Awaited, Call, Script, Setting, Step, Target},
     stream::Stream,
     world::{self, Addresses, World, WorldError, addresses},
 };
@@ -150,17 +150,8 @@ impl<'a> Player<'a> {
                 world.sysctls.set(name, value)?;
             }
         }
-        let connects = |place| {
-            script.steps.iter().any(|step| {
-                step.connection == place && matches!(step.action, Action::User(Call::Connect { .. }, _))
-            })
-        };
-        let connections: Vec<Connection> = (0..script.connections.len())
-            .map(|place| {
-                let offset = if connects(place) { u16::try_from(place).unwrap_or(0) } else { 0 };
-                Connection::new(Ports { kernel: PORT + offset, peer: Script::peer_port(place) })
-            })
-            .collect();
+        let connections: Vec<Connection> =
+            (0..script.connections.len()).map(|place| Connection::new(ports(script, place))).collect();
         let places = (0..).zip(&connections).map(|(place, connection)| (connection.ports, place)).collect();
         let (began, lost) = (now(), account.lost());
         Ok(Self {
@@ -399,6 +390,17 @@ impl<'a> Player<'a> {
         let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
         self.lines.get(index).copied().unwrap_or_default().trim().to_owned()
     }
+}
+
+/// Listeners share the first port; who connects has one of its own.
+fn ports(script: &Script, place: usize) -> Ports {
+    let target = script.steps.iter().find_map(|step| match step.action {
+        Action::User(Call::Connect { to, .. }, _) if step.connection == place => Some(to),
+        _ => None,
+    });
+    let kernel = PORT + target.and_then(|_| u16::try_from(place).ok()).unwrap_or(0);
+    let peer = if target == Some(Target::Itself) { kernel } else { Script::peer_port(place) };
+    Ports { kernel, peer }
 }
 
 fn known(address: IpAddr) -> bool {

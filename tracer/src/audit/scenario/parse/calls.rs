@@ -3,7 +3,7 @@
 use super::{find, incomplete};
 use crate::audit::scenario::{
     error::Wrong,
-    script::{Action, Call, Direction, Expected, Readiness, SocketKind, SocketOption},
+    script::{Action, Call, Direction, Expected, Readiness, SocketKind, SocketOption, Target},
     words::{errno, range, unknown, value},
 };
 
@@ -104,11 +104,12 @@ fn listen(words: &[&str]) -> Result<Call, Wrong> {
 }
 
 fn connect(words: &[&str]) -> Result<Call, Wrong> {
-    let (mut to, mut bound, mut kind) = (None, false, SocketKind::Plain);
+    let (mut to, mut bound, mut kind) = (Target::Peer, false, SocketKind::Plain);
     match words {
         [] => {}
         ["bound"] => bound = true,
-        ["to", address] => to = Some(value(address, "address")?),
+        ["itself"] => to = Target::Itself,
+        ["to", address] => to = Target::Address(value(address, "address")?),
         [word] => kind = find(word, KINDS.into_iter())?,
         _ => return Err(incomplete("connect", "other arguments (docs/audit-scenarios.md)")),
     }
