@@ -594,6 +594,10 @@ fn s47_no_room_for_time_wait() {
         .step(FW2, FW2, closing(fin_wait_2()), ok(Code::S))
         .step(FW2, CL, by_user(orphaned(fin_wait_2())), departs(DeviationId::TimeWaitOverflow))
         .walks("FIN-WAIT-2 -> CLOSED");
+    Story::closed_first("close() waits for the ACK of our FIN (SO_LINGER)")
+        .step(FW1, FW2, fin_wait_2(), ok(Code::R10))
+        .step(FW2, CL, by_user(orphaned(fin_wait_2())), departs(DeviationId::TimeWaitOverflow))
+        .because(CloseCause::TimeWaitSkipped);
 }
 
 #[test]

@@ -320,12 +320,10 @@ fn fin_wait_2_orphan(evidence: &Evidence, history: &History) -> Result<CloseCaus
         // The usual end, and what is left when no reset announced a timeout.
         (false, true) => Ok(CloseCause::FinWait2Minisocket),
         (_, false) => Err(Inconclusive::MissingHook),
-        // close() came after the ACK of our FIN: the kernel wanted a minisocket, then or later, and got none. Where
-        // that ACK came after close(), late data in the same segment is as likely, and only the reset that follows
-        // tells.
-        (true, true) if history.settled || history.previous == Some(Transition::new(FinWait2, FinWait2)) => {
-            Ok(CloseCause::TimeWaitSkipped)
-        }
+        // The ACK of our FIN came before close(), or while close() waited for it (SO_LINGER): the kernel wanted a
+        // minisocket, then or later, and got none. Where that ACK came after close(), late data in the same segment is
+        // as likely, and only the reset that follows tells.
+        (true, true) if history.settled || history.was_held => Ok(CloseCause::TimeWaitSkipped),
         (true, true) => Err(Inconclusive::Unclassified),
     }
 }

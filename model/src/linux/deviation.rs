@@ -76,6 +76,7 @@ pub enum DeviationId {
     FinBeyondEdge,
     HalfOpenAbortSilent,
     TimeWaitFirstTimestamp,
+    FinWait2Reuse,
 }
 
 /// A departure of Linux from RFC 9293.
@@ -131,7 +132,7 @@ impl Deviation {
     }
 
     /// Every known deviation, in the order of [`DeviationId`].
-    pub const ALL: [Self; 70] = [
+    pub const ALL: [Self; 71] = [
         Self {
             id: DeviationId::FinWait1FinUnsent,
             name: "fin-wait-1-fin-unsent",
@@ -983,6 +984,18 @@ impl Deviation {
             why: "A SYN with timestamps for a connection in TIME-WAIT that had none is newer by that alone. Linux compares \
                   its number only, and answers an older one with an ACK.",
             operator: "Nothing to do; the peer resets and tries again.",
+        },
+        Self {
+            id: DeviationId::FinWait2Reuse,
+            name: "fin-wait-2-reuse",
+            standing: Standing::Departs,
+            seen: Seen::TimeWait,
+            clause: "3.10.1; 3.6",
+            requirement: None,
+            function: "tcp_twsk_unique, __inet_check_established",
+            why: "connect() from a port that the user names takes the place of a connection that waits in FIN-WAIT-2 \
+                  without a user, where timestamps are in use. That connection exists still, and its peer may send.",
+            operator: "Let the system choose the port of outgoing connections.",
         },
     ];
 }

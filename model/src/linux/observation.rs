@@ -169,6 +169,8 @@ pub struct History {
     /// The last reset that we sent. A caller that holds a record back until the kernel has finished its step may put
     /// a reset sent just after the transition here as well; more causes are told apart then.
     pub reset_sent: Option<ResetReason>,
+    /// At the transition before this one a user still held the socket: close() has come, or ended, since.
+    pub was_held: bool,
     /// Everything that the kernel does right after the transition has been seen: a reset would be in `reset_sent`.
     pub settled: bool,
     /// The timewait minisocket that took this socket's place.

@@ -79,10 +79,9 @@ fn fin_wait_2(end: TimeWaitEnd) -> Verdict {
         TimeWaitEnd::Expired => Verdict::Deviation(DeviationId::FinWait2Timeout),
         TimeWaitEnd::Purged => Verdict::Deviation(DeviationId::OrphanLimit),
         TimeWaitEnd::Reset | TimeWaitEnd::LateData | TimeWaitEnd::Destroyed => Verdict::Conforming(Code::R2),
-        // Linux gives the addresses of TIME-WAIT away, those of FIN-WAIT-2 never.
-        TimeWaitEnd::ReusedByConnect | TimeWaitEnd::ReusedBySyn | TimeWaitEnd::Unknown => {
-            Verdict::Inconclusive(Inconclusive::Unclassified)
-        }
+        TimeWaitEnd::ReusedByConnect => Verdict::Deviation(DeviationId::FinWait2Reuse),
+        // tcp_timewait_state_process answers a SYN by a reset, and never opens anew.
+        TimeWaitEnd::ReusedBySyn | TimeWaitEnd::Unknown => Verdict::Inconclusive(Inconclusive::Unclassified),
     }
 }
 
@@ -149,7 +148,8 @@ mod tests {
         for aborted in [TimeWaitEnd::Reset, TimeWaitEnd::LateData, TimeWaitEnd::Destroyed] {
             assert_eq!(end(aborted), Verdict::Conforming(Code::R2));
         }
-        for unknown in [TimeWaitEnd::ReusedByConnect, TimeWaitEnd::ReusedBySyn, TimeWaitEnd::Unknown] {
+        assert_eq!(end(TimeWaitEnd::ReusedByConnect), Verdict::Deviation(DeviationId::FinWait2Reuse));
+        for unknown in [TimeWaitEnd::ReusedBySyn, TimeWaitEnd::Unknown] {
             assert_eq!(end(unknown), Verdict::Inconclusive(Inconclusive::Unclassified));
         }
     }

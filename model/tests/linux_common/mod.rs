@@ -256,6 +256,7 @@ impl Story {
         assert_eq!(judgement.verdict, expected, "{}: {transition}, {judgement:?}", self.name);
         self.history = History {
             previous: Some(transition),
+            was_held: !evidence.dead,
             same_call: false,
             reset_received: false,
             reset_bit: None,

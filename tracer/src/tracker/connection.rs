@@ -148,6 +148,7 @@ impl Connection {
             origin: self.origin,
             adopted: self.adopted,
             previous: self.previous,
+            was_held: self.previous.is_some() && !self.dead,
             request_seen: self.request_seen,
             reset_received: self.reset_received,
             reset_sent: self.reset_sent,

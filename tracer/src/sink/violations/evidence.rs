@@ -137,6 +137,7 @@ impl Past {
             reset_received,
             reset_bit: _,
             reset_sent,
+            was_held: _,
             settled: _,
             timewait_created,
             timewait_visible,
