@@ -142,6 +142,8 @@ pub mod bits {
     /// Of a transition to ESTABLISHED: `tcp_sock.syn_data` is set, that is, text left on our SYN (Fast Open); or a kernel
     /// does not tell.
     pub const SYN_DATA: u8 = 1 << 7;
+    /// Of a transition to SYN_SENT: `tcp_sock.fastopen_connect` is set, so that the SYN may wait for the first write.
+    pub const SYN_DEFERRED: u8 = SYN_DATA;
 }
 
 /// Meaning of [`Record::detail`] for a transition to CLOSE or ESTABLISHED: `tcp_sock.repair`. 0: not known.

@@ -18,6 +18,8 @@ pub const ACKED_BIT_GLOBAL: &str = "ACKED_BIT";
 pub const REPAIR_BIT_GLOBAL: &str = "REPAIR_BIT";
 /// `u64`: bit of `tcp_sock.syn_data`, counted from the start of the socket, `u64::MAX` where it is unknown.
 pub const SYN_DATA_BIT_GLOBAL: &str = "SYN_DATA_BIT";
+/// `u64`: bit of `tcp_sock.fastopen_connect`, counted from the start of the socket, `u64::MAX` where it is unknown.
+pub const FASTOPEN_CONNECT_BIT_GLOBAL: &str = "FASTOPEN_CONNECT_BIT";
 /// `u64`: bytes that must wait in the ring before a record wakes the reader up; the reader polls as well.
 pub const WAKEUP_GLOBAL: &str = "WAKEUP_BYTES";
 /// `u64`: copies that are attached of each handler that can be interrupted by its own hook.

@@ -15,6 +15,7 @@ use tracer_ebpf::Caller;
 use crate::{
     event::{TimerAction, What},
     step::{Finding, HandshakeResult, StepKind},
+    tracker::Connection,
 };
 
 /// A counter of the kernel that ours is compared with: the values of `tcptracer_kernel_difference{counter}`.
@@ -155,7 +156,10 @@ fn entry(finding: &Finding<'_>) -> Counts {
         StepKind::Transition { transition, ref evidence, ref history, .. } => {
             match (transition.from, transition.to) {
                 // Counted from here on, although tcp_connect() counts when the SYN leaves: a moment later, or, with
-                // TCP_FASTOPEN_CONNECT, at the first write.
+                // TCP_FASTOPEN_CONNECT, perhaps at the first write.
+                (Close, SynSent) if evidence.fast_open == Some(true) => {
+                    unclear[KernelCounter::ActiveOpens as usize] += 1;
+                }
                 (Close, SynSent) => certain[KernelCounter::ActiveOpens as usize] += 1,
                 (Listen, SynRecv) => certain[KernelCounter::PassiveOpens as usize] += 1,
                 (Established | CloseWait, Close) => certain[KernelCounter::EstabResets as usize] += 1,
@@ -169,7 +173,11 @@ fn entry(finding: &Finding<'_>) -> Counts {
                 },
                 _ => {}
             }
-            if never_sent(transition, evidence, finding) {
+            // Whether its SYN left before a reading of the kernel's books or after, nobody knows.
+            let deferred = finding.step.connection.is_some_and(Connection::may_defer_its_syn);
+            if transition.from == SynSent && deferred {
+                unclear[KernelCounter::ActiveOpens as usize] += 1;
+            } else if never_sent(transition, evidence, finding) {
                 certain[KernelCounter::ActiveOpens as usize] -= 1;
             }
             if attempt_fails(transition, evidence) {

@@ -151,7 +151,7 @@ pub enum HandshakeResult {
 pub enum Untimed {
     /// A SYN cookie: the kernel kept nothing to time it by.
     SynCookie,
-    /// Fast Open: the data came before the handshake ended.
+    /// Fast Open: data came before the handshake ended, or a SYN may have waited for data (TCP_FASTOPEN_CONNECT).
     FastOpen,
     /// It began before the agent.
     Adopted,

@@ -99,7 +99,8 @@ pub struct Evidence {
     pub is_mptcp: bool,
     /// `TCP_REPAIR` is on.
     pub repair: Option<bool>,
-    /// Fast Open is under way: our SYN carried data (`syn_data`), or the child waits for the handshake's last ACK
+    /// Fast Open is under way: our SYN may wait for data (`fastopen_connect`, at CLOSE > SYN_SENT) or carried some
+    /// (`syn_data`), or the child waits for the handshake's last ACK
     /// (`fastopen_rsk`). The kernel clears the latter just before SYN_RECV > ESTABLISHED, and sets it after LISTEN > SYN_RECV:
     /// there it is known only where no listener takes Fast Open.
     pub fast_open: Option<bool>,

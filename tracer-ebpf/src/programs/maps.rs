@@ -58,6 +58,8 @@ static REPAIR_BIT: u64 = u64::MAX;
 #[unsafe(no_mangle)]
 static SYN_DATA_BIT: u64 = u64::MAX;
 #[unsafe(no_mangle)]
+static FASTOPEN_CONNECT_BIT: u64 = u64::MAX;
+#[unsafe(no_mangle)]
 static WAKEUP_BYTES: u64 = 0;
 #[unsafe(no_mangle)]
 static ATTACHED_COPIES: u64 = 2;
@@ -114,6 +116,8 @@ global!(/// Bit of `tcp_sock.repair`, counted from the start of the socket, or `
     repair_bit, REPAIR_BIT);
 global!(/// Bit of `tcp_sock.syn_data`, counted from the start of the socket, or `u64::MAX`.
     syn_data_bit, SYN_DATA_BIT);
+global!(/// Bit of `tcp_sock.fastopen_connect`, counted from the start of the socket, or `u64::MAX`.
+    fastopen_connect_bit, FASTOPEN_CONNECT_BIT);
 global!(/// Copies of each handler that the agent attaches, at the most.
     attached_copies, ATTACHED_COPIES);
 global!(/// 1 where the kernel gives socket cookies to tracing programs.

@@ -7,7 +7,7 @@ use super::{
     copies,
     emit::emit,
     kernel::{Kernel, load, load_bit, load_or_zero},
-    maps::{count, note_clone, repair_bit, syn_data_bit},
+    maps::{count, fastopen_connect_bit, note_clone, repair_bit, syn_data_bit},
     once::{Firing, claim},
     socket::{self, cookie, fill, life, stay, tcp_sock},
 };
@@ -61,6 +61,10 @@ fn state<const COPY: u8>(context: &BtfTracePointContext) {
                 {
                     record.bits |= bits::SYN_DATA;
                 }
+            } else if to == i32::from(tcp_state::SYN_SENT)
+                && load_bit(tcp, fastopen_connect_bit()) == Some(true)
+            {
+                record.bits |= bits::SYN_DEFERRED;
             }
         });
     }

@@ -13,8 +13,8 @@ use aya::{
 };
 use tracer_ebpf::{
     ACKED_BIT_GLOBAL, ASLEEP_MAP, CALLER_FUNCTIONS, CALLERS_GLOBAL, COPIES, COPIES_GLOBAL, COUNTS_MAP,
-    HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, ORPHANS_MAP, REPAIR_BIT_GLOBAL, REQUEST_TIMER_GLOBAL, RING_MAP,
-    SYN_DATA_BIT_GLOBAL, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
+    FASTOPEN_CONNECT_BIT_GLOBAL, HAS_COOKIES_GLOBAL, Hook, OFFSETS_GLOBAL, ORPHANS_MAP, REPAIR_BIT_GLOBAL,
+    REQUEST_TIMER_GLOBAL, RING_MAP, SYN_DATA_BIT_GLOBAL, TIMEWAIT_TIMER_GLOBAL, WAKEUP_GLOBAL,
 };
 
 use super::{
@@ -200,6 +200,7 @@ impl Attached {
             callers: symbols.callers,
             acked_bit: types.bit_field("inet_request_sock", "acked").map_or(u64::MAX, u64::from),
             repair_bit: types.bit_field("tcp_sock", "repair").map_or(u64::MAX, u64::from),
+            fastopen_connect_bit: types.bit_field("tcp_sock", "fastopen_connect").map_or(u64::MAX, u64::from),
             syn_data_bit: types.bit_field("tcp_sock", "syn_data").map_or(u64::MAX, u64::from),
         };
         let plans = plans(types, &symbols);
@@ -238,6 +239,7 @@ impl Attached {
             .override_global(CALLERS_GLOBAL, settings.callers.as_flattened(), true)
             .override_global(ACKED_BIT_GLOBAL, &settings.acked_bit, true)
             .override_global(REPAIR_BIT_GLOBAL, &settings.repair_bit, true)
+            .override_global(FASTOPEN_CONNECT_BIT_GLOBAL, &settings.fastopen_connect_bit, true)
             .override_global(SYN_DATA_BIT_GLOBAL, &settings.syn_data_bit, true)
             .map_max_entries(RING_MAP, ring_bytes)
             .load(OBJECT)
@@ -382,6 +384,7 @@ struct Settings {
     acked_bit: u64,
     repair_bit: u64,
     syn_data_bit: u64,
+    fastopen_connect_bit: u64,
 }
 
 /// What to attach for one hook.

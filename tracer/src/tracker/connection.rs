@@ -65,7 +65,7 @@ pub struct Connection {
     pub(super) opening: bool,
     /// Why `opened` is not known although the request was seen.
     pub(super) untimed: Option<Untimed>,
-    /// Fast Open may have made this child.
+    /// Fast Open may have made this child, or have put off this client's SYN.
     pub(super) may_be_fast_open: bool,
     /// `since` is when the state was entered.
     pub(super) entered: bool,
@@ -155,6 +155,12 @@ impl Connection {
             timewait_created: self.timewait_created,
             ..History::default()
         }
+    }
+
+    /// TCP_FASTOPEN_CONNECT may put off the SYN of this client.
+    #[must_use]
+    pub fn may_defer_its_syn(&self) -> bool {
+        self.origin == Some(Origin::Active) && self.may_be_fast_open
     }
 
     /// Takes over what the event knows of the two ends, and keeps what it has lost.

@@ -374,8 +374,14 @@ fn begin_life(connection: &mut Connection, event: &Event, transition: Transition
     match transition.to {
         SynSent => {
             connection.origin = Some(Origin::Active);
-            connection.opened = event.time;
             connection.opening = true;
+            // Its SYN may wait for the first write, and no hook tells when that comes.
+            if evidence.fast_open == Some(true) {
+                connection.may_be_fast_open = true;
+                connection.untimed = Some(Untimed::FastOpen);
+            } else {
+                connection.opened = event.time;
+            }
         }
         SynRecv => {
             connection.origin = Some(Origin::Passive);

@@ -1,8 +1,9 @@
 //! Each way in which a handshake can end, made on purpose, lands in its own series and in no other.
 
 use std::{
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    os::fd::AsRawFd,
     thread,
     time::Duration,
 };
@@ -291,4 +292,66 @@ fn a_client_whose_syn_brought_text_is_established_while_its_text_is_not_acknowle
     assert_eq!(change.kernel("TcpExt.TCPFastOpenActiveFail"), 5, "by the kernel's own count");
     assert_eq!(change.handshakes("client", "established"), 5);
     assert_eq!(change.handshakes("server", "established"), 5);
+}
+
+/// A socket whose connect() sends a SYN only when something is written.
+fn deferred(address: SocketAddr) -> TcpStream {
+    let client = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).expect("a socket");
+    let on = 1_i32;
+    let size = libc::socklen_t::try_from(size_of::<i32>()).expect("a small number");
+    // SAFETY: the pointer is to an int of that size.
+    let set = unsafe {
+        libc::setsockopt(
+            client.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_FASTOPEN_CONNECT,
+            (&raw const on).cast(),
+            size,
+        )
+    };
+    assert_eq!(set, 0, "TCP_FASTOPEN_CONNECT");
+    connect(&client, &address).expect("a connection, or the promise of one");
+    TcpStream::from(client)
+}
+
+fn refused(namespace: &Namespace) {
+    let nobody = SocketAddr::new(Family::Ipv4.loopback().ip(), 1);
+    namespace.enter(|| TcpStream::connect(nobody).expect_err("nobody listens"));
+}
+
+fn comparisons(agent: &mut Agent) -> i64 {
+    agent.metrics().count("tcptracer_kernel_comparisons_total", &[])
+}
+
+#[test]
+fn a_syn_that_waits_for_the_first_write_is_missed_by_nobody_and_timed_by_nobody() {
+    let Some(_turn) = turn(&[]) else { return };
+    let namespace = Namespace::new();
+    let mut agent = Agent::start();
+    // Clients and all listeners use Fast Open, and none asks for its cookie.
+    namespace.sysctl("net/ipv4/tcp_fastopen", "1543");
+    let [start, end] = books::alone(&mut agent, &namespace, |agent| {
+        let (listener, waiting) = namespace.enter(|| {
+            let listener = TcpListener::bind(Family::Ipv4.loopback()).expect("a listener");
+            let address = listener.local_addr().expect("its address");
+            (listener, [(); 5].map(|()| deferred(address)))
+        });
+        let before = comparisons(agent);
+        until(Duration::from_secs(120), || {
+            // While nothing happens the agent is in no hurry to compare.
+            refused(&namespace);
+            if comparisons(agent) >= before + 2 { Ok(()) } else { Err("too few comparisons".to_owned()) }
+        });
+        for mut client in waiting {
+            client.write_all(b"early").expect("the first write");
+            let mut server = listener.accept().expect("its other end").0;
+            server.read_exact(&mut [0; 5]).expect("the text");
+        }
+    });
+    let change = end.since(&start);
+    change.assert_healthy();
+    assert_eq!(change.ours("tcptracer_kernel_differences_total", &[("counter", "active_opens")]), 0);
+    let untimed = [("role", "client"), ("cause", "fastopen")];
+    assert_eq!(change.ours("tcptracer_handshakes_untimed_total", &untimed), 5);
+    assert_eq!(change.handshakes("client", "established"), 5);
 }
