@@ -205,7 +205,7 @@ fn impossible(call: &Call, error: i32) -> Option<&'static str> {
         (
             Call::Listen { kind: SocketKind::Multipath, .. }
             | Call::Connect { kind: SocketKind::Multipath, .. },
-            libc::EPROTONOSUPPORT | libc::ENOPROTOOPT | libc::EINVAL,
+            libc::EPROTONOSUPPORT | libc::ENOPROTOOPT,
         ) => Some("this kernel has no Multipath TCP, or net.mptcp.enabled is 0"),
         _ => None,
     }
@@ -286,7 +286,19 @@ fn name(error: i32) -> String {
 mod tests {
     use model::event;
 
-    use super::Progress;
+    use super::{Progress, impossible};
+    use crate::audit::scenario::{Call, SocketKind};
+
+    #[test]
+    fn only_what_a_kernel_lacks_ends_a_scenario_early() {
+        let listen = |kind| Call::Listen { backlog: 1, kind };
+        assert!(impossible(&Call::Destroy, libc::EOPNOTSUPP).is_some());
+        assert!(impossible(&listen(SocketKind::Multipath), libc::EPROTONOSUPPORT).is_some());
+        assert_eq!(impossible(&Call::Destroy, libc::ENOENT), None);
+        assert_eq!(impossible(&Call::Disconnect, libc::EOPNOTSUPP), None);
+        assert_eq!(impossible(&listen(SocketKind::Multipath), libc::EADDRINUSE), None);
+        assert_eq!(impossible(&listen(SocketKind::Plain), libc::EPROTONOSUPPORT), None);
+    }
 
     #[test]
     fn what_was_read_is_told_and_the_peer_s_end() {
