@@ -253,9 +253,11 @@ fn never_sent(transition: Transition, evidence: &Evidence, finding: &Finding<'_>
 /// disconnect and a failed connect() do not go there, and leave no error.
 fn attempt_fails(Transition { from, to }: Transition, evidence: &Evidence) -> bool {
     let is_opening: fn(LinuxState) -> bool = |state| matches!(state, SynSent | SynRecv);
-    let failed = evidence.error != SocketError::None;
+    let in_softirq = evidence.owner == Some(Owner::Softirq);
+    // Another thread may have fetched the error already (SO_ERROR takes no lock), but no task ends the open here.
+    let failed = evidence.error != SocketError::None || from == SynSent && in_softirq;
     // tcp_v4_syn_recv_sock() buries a child that it cannot set up (inet_csk_prepare_forced_close).
-    let buried = from == SynRecv && evidence.dead && evidence.owner == Some(Owner::Softirq);
+    let buried = from == SynRecv && evidence.dead && in_softirq;
     is_opening(from) && to == Close && (failed || buried)
 }
 
@@ -363,6 +365,18 @@ mod tests {
             evidence.owner = Some(Owner::User);
         };
         assert_eq!(fails(killed), 0, "an orphan too many");
+    }
+
+    #[test]
+    fn an_open_that_a_segment_ended_has_failed_whoever_has_fetched_its_error() {
+        let ended = |owner| {
+            let end = seen("syn_sent", "close", None, |evidence| {
+                syn_sent(evidence);
+                evidence.owner = Some(owner);
+            });
+            certain(&[connect(), end], KernelCounter::AttemptFails)
+        };
+        assert_eq!((ended(Owner::Softirq), ended(Owner::User)), (1, 0));
     }
 
     #[test]
