@@ -37,6 +37,12 @@ impl Ports {
     fn of(flow: &Flow) -> Self {
         Self { kernel: flow.local.port(), peer: flow.remote.port() }
     }
+
+    /// Those of the listener on the kernel's port.
+    #[must_use]
+    pub const fn listener(self) -> Self {
+        Self { peer: 0, ..self }
+    }
 }
 
 /// One change of state.
@@ -149,9 +155,7 @@ impl Account {
     /// The state of a connection, CLOSED when nothing is known of it; a listener's own where only it exists.
     #[must_use]
     pub fn state(&self, ports: Ports) -> State {
-        let states = &self.book.states;
-        let listener = Ports { peer: 0, ..ports };
-        states.get(&ports).or_else(|| states.get(&listener)).copied().unwrap_or(State::Closed)
+        self.book.state(ports)
     }
 
     /// Events of the whole host that were lost since the stream began.
@@ -170,6 +174,11 @@ pub fn now() -> u64 {
 }
 
 impl Book {
+    fn state(&self, ports: Ports) -> State {
+        let own = self.states.get(&ports);
+        own.or_else(|| self.states.get(&ports.listener())).copied().unwrap_or(State::Closed)
+    }
+
     fn take(&mut self, step: &Step<'_>) {
         let finding = check(step);
         let time = step.event.time;
@@ -254,7 +263,7 @@ impl Book {
         numbers: Numbers,
     ) {
         let key = if to == LinuxState::Listen || from == LinuxState::Listen && to == LinuxState::Close {
-            Ports { peer: 0, ..ports }
+            ports.listener()
         } else {
             ports
         };
@@ -299,9 +308,7 @@ impl Book {
     }
 
     fn push(&mut self, time: u64, ports: Ports, to: State, numbers: Numbers, source: &'static str) {
-        let listener = Ports { peer: 0, ..ports };
-        let from = self.states.get(&ports).or_else(|| self.states.get(&listener)).copied();
-        let from = from.unwrap_or(State::Closed);
+        let from = self.state(ports);
         if from == to {
             return;
         }

@@ -53,7 +53,9 @@ fn trace(played: &Played, place: usize, connection: &Connection) -> Trace {
         .changes()
         .iter()
         .enumerate()
-        .filter(|(_, change)| concerns(change, ports, passive) || ends_listening(played, place, change))
+        .filter(|(_, change)| {
+            concerns(change, ports, passive) || ends_listening(played, place, ports, change)
+        })
         .collect();
     let ends = Ends::new(played, place, &changes);
     for (at, logged) in played.log.iter().enumerate() {
@@ -158,24 +160,22 @@ const fn opens_passively(call: &Call) -> bool {
 }
 
 /// The user has closed the listener while it was this connection's place, too: nothing of its own stood in the way.
-fn ends_listening(played: &Played, place: usize, change: &Change) -> bool {
-    let closed = |logged: &&Logged| {
+fn ends_listening(played: &Played, place: usize, ports: Ports, change: &Change) -> bool {
+    if change.ports != ports.listener() || change.transition.to != State::Closed {
+        return false;
+    }
+    let closed = played.log.iter().any(|logged| {
         logged.connection == place
             && logged.time <= change.time
             && matches!(&logged.what, Recorded::Call { told, .. } if told.contains(&Call::Abort))
-    };
-    let Some(connection) = played.connections.get(place) else { return false };
-    let listener = Ports { peer: 0, ..connection.ports };
+    });
     let before = played.account.changes().iter().take_while(|other| !std::ptr::eq(*other, change));
-    let stood = before.filter(|other| other.ports == connection.ports).last();
-    change.ports == listener
-        && change.transition.to == State::Closed
-        && stood.is_none_or(|stood| matches!(stood.transition.to, State::Closed | State::Listen))
-        && played.log.iter().any(|logged| closed(&logged))
+    let stood = before.filter(|other| other.ports == ports).last();
+    closed && stood.is_none_or(|stood| matches!(stood.transition.to, State::Closed | State::Listen))
 }
 
 /// A connection's own changes, and for one that was accepted the listener's beginning.
 fn concerns(change: &Change, ports: Ports, passive: bool) -> bool {
-    let listener = Ports { peer: 0, ..ports };
-    change.ports == ports || passive && change.ports == listener && change.transition.to == State::Listen
+    change.ports == ports
+        || passive && change.ports == ports.listener() && change.transition.to == State::Listen
 }

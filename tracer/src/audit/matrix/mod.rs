@@ -247,8 +247,7 @@ fn answer(played: &Played, place: usize, time: u64) -> (String, String) {
         (Some(change), _) => change.transition.to,
         (None, Some(ports)) => {
             // A listener that the segment left alone.
-            let listener = super::account::Ports { peer: 0, ..ports };
-            let listens = played.account.changes().iter().any(|change| change.ports == listener);
+            let listens = played.account.changes().iter().any(|change| change.ports == ports.listener());
             if listens { State::Listen } else { State::Closed }
         }
         (None, None) => State::Closed,
